@@ -1,0 +1,69 @@
+"""List every way in which sfumato refuses, each with its exit code and HTTP status; nothing is raised here."""
+
+from typing import ClassVar
+
+
+class SfumatoError(Exception):
+    """Refuse with one line that names the thing, the fact and the remedy."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+
+class InputError(SfumatoError):
+    """The picture or array cannot be used: missing, empty, broken, too small, too large or of a wrong kind."""
+
+    exit_code = 3
+    http_status = 422
+
+
+class MissingInputError(InputError):
+    """There is no such file, or no picture in the folder."""
+
+    http_status = 404
+
+
+class UnsupportedFormatError(InputError):
+    """The content is not a format of the allow-list, whatever its name says."""
+
+    http_status = 415
+
+
+class PictureTooLargeError(InputError):
+    """The picture exceeds the limit of pixels or bytes."""
+
+    http_status = 413
+
+
+class SettingsError(SfumatoError):
+    """A setting has no such value: unknown style, class, range or combination."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class OutputError(SfumatoError):
+    """The result cannot be written: it exists, or there is no permission, space or encoder."""
+
+    exit_code = 4
+    http_status = 507
+
+
+class OutputExistsError(OutputError):
+    """The target exists and overwriting was not asked for."""
+
+    http_status = 409
+
+
+class ModelError(SfumatoError):
+    """A model file is missing, damaged or of another kind than expected."""
+
+    exit_code = 5
+    http_status = 503
+
+
+class BackendMissingError(SfumatoError):
+    """The device or its runtime is not available."""
+
+    exit_code = 6
+    http_status = 503

@@ -1,0 +1,189 @@
+"""Hold every choice a user can make and refuse those that mean nothing; the only reader of environment and TOML."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal, TypeAlias, TypedDict, Unpack, get_args
+
+from sfumato.errors import SettingsError
+from sfumato.types import CLASSES, FACE_CLASSES
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+ClassStrengths: TypeAlias = tuple[float, ...]
+"""How far each of the nine EasyPortrait classes keeps its photo, 0..1."""
+
+CLASS_GROUPS: Mapping[str, tuple[int, ...]] = {
+    "face": FACE_CLASSES,
+    "person": (1, *FACE_CLASSES),
+    "none": (),
+    "brows": (3, 4),
+    "eyes": (5, 6),
+    **{name: (index,) for index, name in enumerate(CLASSES) if name not in ("background", "person")},
+}
+"""What can be named in `preserve`, and the class ids that each name stands for."""
+
+
+class Options(TypedDict, total=False):
+    """Name the keyword arguments that make a `Settings`."""
+
+    style: str
+    preserve: str
+    restore: float
+    paint: float
+    feather: float
+    faces: str
+    device: Device
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Say how a picture is painted and what of the person is kept.
+
+    Attributes:
+        style: name of a stylizer.
+        preserve: face, person, none, or classes with an optional strength: "skin,lips" or "eyes=1,skin=0.6".
+        restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.
+        paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
+        feather: 0..10, width of the soft edge, in units of 1.5 % of the face.
+        faces: all, largest, or numbers as `sfumato detect` counts them: "1,3".
+        device: auto, cpu, cuda or mps.
+        exact: compute in float32 on every machine, slower; otherwise bfloat16 where the processor has it.
+
+    Raises:
+        SettingsError: a value is unknown or out of range.
+    """
+
+    style: str = "monet"
+    preserve: str = "face"
+    restore: float = 0.7
+    paint: float = 0.3
+    feather: float = 1.0
+    faces: str = "all"
+    device: Device = "auto"
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what means nothing."""
+        _check_range("restore", self.restore, 1.0)
+        _check_range("paint", self.paint, 1.0)
+        _check_range("feather", self.feather, 10.0)
+        if self.device not in get_args(Device):
+            raise SettingsError(f"unknown device '{self.device}'; use auto, cpu, cuda or mps")
+        parse_preserve(self.preserve)
+        parse_faces(self.faces)
+
+    @property
+    def class_strengths(self) -> ClassStrengths:
+        """Return the strength of each class that `preserve` means."""
+        return parse_preserve(self.preserve)
+
+
+def make_settings(**options: Unpack[Options]) -> Settings:
+    """Build settings from keyword arguments over the user's defaults.
+
+    Defaults come from the TOML file named by SFUMATO_CONFIG, else from `sfumato/config.toml` in
+    XDG_CONFIG_HOME (or ~/.config), if there is one; its keys are those of `Settings`.
+    """
+    defaults = read_defaults()
+    defaults.update(options)
+    return Settings(**defaults)
+
+
+def read_defaults() -> Options:
+    """Read the user's default settings; none if there is no file.
+
+    Raises:
+        SettingsError: the file is not TOML, or it has an unknown key or a value of another type.
+    """
+    named = os.environ.get("SFUMATO_CONFIG")
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    path = Path(named) if named else base / "sfumato" / "config.toml"
+    if not path.is_file():
+        if named:
+            raise SettingsError(f"SFUMATO_CONFIG names {path}, which does not exist; correct or unset it")
+        return {}
+    try:
+        loaded = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML ({error}); correct or remove it") from error
+    return _checked_options(loaded, path)
+
+
+def _checked_options(loaded: Mapping[str, object], path: Path) -> Options:
+    kinds = {field.name: type(field.default) for field in fields(Settings)}
+    options: Options = {}
+    for name, value in loaded.items():
+        if name not in kinds:
+            raise SettingsError(f"{path} has an unknown key '{name}'{did_you_mean(name, kinds)}")
+        wanted = kinds[name]
+        number = float(value) if wanted is float and type(value) is int else value
+        if type(number) is not wanted:
+            raise SettingsError(f"{path}: '{name}' must be of type {wanted.__name__}")
+        options[name] = number  # type: ignore[literal-required]  # the name was just checked
+    return options
+
+
+def parse_preserve(text: str) -> ClassStrengths:
+    """Return the strength of each of the nine classes that `text` names.
+
+    >>> parse_preserve("eyes,skin=0.5")
+    (0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
+    """
+    strengths = [0.0] * len(CLASSES)
+    for part in text.split(","):
+        name, _, number = part.strip().partition("=")
+        if name not in CLASS_GROUPS:
+            raise SettingsError(
+                f"unknown class '{name}' to preserve{did_you_mean(name, CLASS_GROUPS)}; use {', '.join(CLASS_GROUPS)}"
+            )
+        strength = _parse_strength(name, number) if number else 1.0
+        for index in CLASS_GROUPS[name]:
+            strengths[index] = strength
+    return tuple(strengths)
+
+
+def _parse_strength(name: str, number: str) -> float:
+    try:
+        strength = float(number)
+    except ValueError as error:
+        raise SettingsError(f"strength '{number}' of '{name}' is not a number; use 0 to 1") from error
+    _check_range(f"strength of '{name}'", strength, 1.0)
+    return strength
+
+
+def parse_faces(text: str) -> Literal["all", "largest"] | tuple[int, ...]:
+    """Return all, largest, or the numbers of faces, counted from 1.
+
+    >>> parse_faces("1,3")
+    (1, 3)
+    """
+    if text == "all":
+        return "all"
+    if text == "largest":
+        return "largest"
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(f"faces '{text}' is neither all, largest nor numbers such as 1,3") from error
+    if min(numbers) < 1:
+        raise SettingsError(f"faces '{text}': faces are counted from 1")
+    return numbers
+
+
+def _check_range(name: str, value: float, highest: float) -> None:
+    if not 0.0 <= value <= highest:
+        raise SettingsError(f"{name} is {value}; use 0 to {highest:g}")
+
+
+def did_you_mean(name: str, known: Mapping[str, object]) -> str:
+    """Return a phrase that suggests the nearest known name, or nothing.
+
+    >>> did_you_mean("mone", {"monet": 1})
+    "; did you mean 'monet'?"
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
