@@ -58,7 +58,7 @@ docs: .venv-docs/.stamp ## the documentation, into site/
 
 .PHONY: bench
 bench: .venv-test/.stamp ## the measurements of benchmarks/
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; .venv-test/bin/python $$script; done
+	@for script in $(wildcard benchmarks/*.py); do echo "== $$script"; .venv-test/bin/python $$script; done
 
 .PHONY: clean
 clean: ## remove everything that make made

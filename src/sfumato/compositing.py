@@ -1,4 +1,4 @@
-"""Melt a kept face into a painted picture: mask edges, colour and brush grain; pure, and it knows no face or network."""
+"""Melt a kept face into a painted picture: mask edges, colour and brush grain; pure, and it runs no network."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sfumato.types import FloatImage, Image, Mask
 
 SMALL_SIDE = 640
-"""Longer side in pixels at which low frequencies are computed."""
+"""Longest side in pixels at which low frequencies are computed."""
 
 STRIP_ROWS = 256
 """Rows that are blended at a time, so that memory does not grow with the picture."""
@@ -134,8 +134,8 @@ def paint_weights(paint: float) -> tuple[float, float]:
 
 
 def _low_frequencies(image: Image, extent: float) -> FloatImage:
-    """Return the picture at reduced size, blurred by a Gaussian of a sixth of `extent`."""
-    scale = min(1.0, SMALL_SIDE / max(image.shape[:2]))
+    """Return the picture blurred by a Gaussian of a sixth of `extent`, at a size where that is four pixels at most."""
+    scale = min(1.0, SMALL_SIDE / max(image.shape[:2]), 24 / extent)
     return _blur(_shrink(image, scale), max(1.0, extent * scale / 6))
 
 

@@ -1,0 +1,5 @@
+"""Run the command line by `python -m sfumato`."""
+
+from sfumato.apps.cli import main
+
+main()

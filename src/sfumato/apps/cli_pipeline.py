@@ -1,0 +1,28 @@
+"""Turn what was chosen on the command line into settings and a pipeline; it runs neither."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import typer
+
+from sfumato.settings import Options, Settings, make_settings
+
+if TYPE_CHECKING:
+    from sfumato.pipeline import Pipeline
+
+Build: TypeAlias = Callable[[Settings], "Pipeline"]
+
+
+def choose_settings(chosen: Mapping[str, object]) -> Settings:
+    """Return the settings that were named, over the user's defaults; None means not named."""
+    named = {name: value for name, value in chosen.items() if value is not None}
+    return make_settings(**cast(Options, named))
+
+
+def build_chosen(context: typer.Context, settings: Settings) -> "Pipeline":
+    """Return the pipeline; its module, and OpenCV with it, loads only for a command that needs it."""
+    if context.obj is not None:
+        return cast(Build, context.obj)(settings)
+    from sfumato.pipeline import build_pipeline
+
+    return build_pipeline(settings)

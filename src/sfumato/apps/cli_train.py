@@ -1,0 +1,187 @@
+"""Offer the trainings on a terminal: folders and budgets in, one run folder out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from sfumato.apps.cli_options import describe
+from sfumato.errors import BackendMissingError
+
+if TYPE_CHECKING:
+    from sfumato.training.loop import Schedule
+
+DATA = "Data"
+BUDGET = "Budget"
+
+
+def _folder(name: str, text: str) -> typer.models.OptionInfo:
+    info: typer.models.OptionInfo = typer.Option(
+        name, help=text, rich_help_panel=DATA, exists=True, file_okay=False
+    )
+    return info
+
+
+def _file(name: str, text: str) -> typer.models.OptionInfo:
+    info: typer.models.OptionInfo = typer.Option(
+        name, help=text, rich_help_panel=DATA, exists=True, dir_okay=False
+    )
+    return info
+
+
+Out: TypeAlias = Annotated[
+    Path, typer.Option("--out", help="Folder of the run; one that holds a checkpoint goes on from there.")
+]
+Steps: TypeAlias = Annotated[
+    int, typer.Option("--steps", min=1, help="Steps in all.", rich_help_panel=BUDGET)
+]
+Minutes: TypeAlias = Annotated[
+    float | None, typer.Option("--minutes", min=0.01, help="Minutes in all.", rich_help_panel=BUDGET)
+]
+Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of every choice.", rich_help_panel=BUDGET)
+]
+Parsed: TypeAlias = Annotated[
+    Path, _folder("--portraits", "Portraits in EasyPortrait's layout: images/train, annotations/train.")
+]
+Backgrounds: TypeAlias = Annotated[
+    list[Path], _folder("--backgrounds", "Photos without people; may be given several times.")
+]
+Vgg: TypeAlias = Annotated[Path, _file("--vgg", "Weights of VGG19 to relu3_1.")]
+
+train_app = typer.Typer(
+    help=describe(
+        "Train a network: checkpoints, a log, an ONNX file and its card go into one folder. Needs sfumato[train].",
+        "sfumato train restorer --images faces/ --vgg vgg19.pth --out runs/restorer",
+        "sfumato train detector --help",
+    )
+)
+
+
+@train_app.command(
+    "detector",
+    help=describe(
+        "Train the face detector on synthetic scenes and on photos that YuNet labels.",
+        "sfumato train detector --portraits easyportrait --people photos --backgrounds views \\",
+        "    --yunet yunet.onnx --out runs/detector --minutes 90",
+    ),
+)
+def train_detector(
+    portraits: Parsed,
+    people: Annotated[list[Path], _folder("--people", "Photos with people; may be given several times.")],
+    backgrounds: Backgrounds,
+    yunet: Annotated[Path, _file("--yunet", "ONNX file of YuNet with dynamic sizes.")],
+    out: Out,
+    steps: Steps = 20_000,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+) -> None:
+    """Train the face detector."""
+    with needing_pytorch():
+        from sfumato.training import detector
+        from sfumato.training.scene_layers import SceneFolders
+    folders = SceneFolders(portraits, tuple(people), tuple(backgrounds))
+    options = detector.DetectorOptions(folders, yunet, schedule=make_schedule(steps, minutes, seed))
+    print(detector.train_detector(options, out, report))
+
+
+@train_app.command(
+    "segmenter",
+    help=describe(
+        "Train the nine-class segmenter.",
+        "sfumato train segmenter --portraits easyportrait --people person_masks --backgrounds views \\",
+        "    --out runs/segmenter --minutes 120",
+    ),
+)
+def train_segmenter(
+    portraits: Parsed,
+    people: Annotated[Path, _folder("--people", "Folder with images and binary masks of whole people.")],
+    backgrounds: Backgrounds,
+    out: Out,
+    steps: Steps = 20_000,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+) -> None:
+    """Train the segmenter."""
+    with needing_pytorch():
+        from sfumato.training import segmenter
+    schedule = make_schedule(steps, minutes, seed)
+    options = segmenter.SegmenterOptions(portraits, people, tuple(backgrounds), schedule)
+    print(segmenter.train_segmenter(options, out, report))
+
+
+@train_app.command(
+    "stylizer",
+    help=describe(
+        "Train a light generator that paints in the style of a folder of paintings.",
+        "sfumato train stylizer --photos views --portraits faces --paintings monet --vgg vgg19.pth \\",
+        "    --out runs/monet --minutes 120",
+    ),
+)
+def train_stylizer(
+    photos: Annotated[Path, _folder("--photos", "Photos.")],
+    portraits: Annotated[list[Path], _folder("--portraits", "Portraits; may be given several times.")],
+    paintings: Annotated[Path, _folder("--paintings", "Paintings of one style.")],
+    vgg: Vgg,
+    out: Out,
+    steps: Steps = 20_000,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+) -> None:
+    """Train the stylizer."""
+    with needing_pytorch():
+        from sfumato.training import stylizer
+    schedule = make_schedule(steps, minutes, seed)
+    options = stylizer.StylizerOptions(photos, tuple(portraits), paintings, vgg, schedule)
+    print(stylizer.train_stylizer(options, out, report))
+
+
+@train_app.command(
+    "restorer",
+    help=describe(
+        "Train the light face restorer on aligned 512x512 faces, degraded on the way.",
+        "sfumato train restorer --images faces/ --vgg vgg19.pth --out runs/restorer --minutes 90",
+    ),
+)
+def train_restorer(
+    images: Annotated[Path, _folder("--images", "Aligned 512x512 faces.")],
+    vgg: Vgg,
+    out: Out,
+    steps: Steps = 20_000,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+) -> None:
+    """Train the restorer."""
+    with needing_pytorch():
+        from sfumato.training import restorer
+    options = restorer.RestorerOptions(images, vgg, make_schedule(steps, minutes, seed))
+    print(restorer.train_restorer(options, out, report))
+
+
+@contextmanager
+def needing_pytorch() -> Iterator[None]:
+    """Turn a missing package of the training extra into one line.
+
+    Raises:
+        BackendMissingError: PyTorch or another package of the extra is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise BackendMissingError(
+            f"{error.name} is not installed; try: pip install 'sfumato[train]'"
+        ) from error
+
+
+def make_schedule(steps: int, minutes: float | None, seed: int) -> "Schedule":
+    """Return the budget of a run."""
+    from sfumato.training.loop import Schedule
+
+    return Schedule(steps=steps, minutes=minutes, seed=seed)
+
+
+def report(line: str) -> None:
+    """Print a line of a training at once, also into a file."""
+    print(line, flush=True)

@@ -1,0 +1,153 @@
+"""Run networks on a device; the only importer of OpenVINO and, late, of PyTorch for inference."""
+
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.errors import BackendMissingError, ModelError
+
+if TYPE_CHECKING:
+    import openvino
+    from torch import nn
+
+Tensor: TypeAlias = NDArray[np.float32]
+
+
+class Backend(Protocol):
+    """Run one network."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Map named float32 NCHW inputs to float32 outputs in the order of the graph; safe from many threads."""
+
+
+class OpenVinoBackend:
+    """Run an ONNX file on the CPU, one infer request per thread.
+
+    A CompiledModel called directly from several threads gives wrong results without an error, hence the
+    thread-local requests. The precision hint is always set: bf16 (where the CPU has it, else f32) unless
+    `exact`, which is f32 on every machine.
+    """
+
+    def __init__(self, path: Path, *, exact: bool = False) -> None:
+        if not path.is_file():
+            raise ModelError(f"model file {path} is missing; reinstall sfumato")
+        self._path = path
+        self._exact = exact
+        self._local = threading.local()
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _compiled(self) -> "openvino.CompiledModel":
+        core = _openvino_core()
+        try:
+            model = core.read_model(self._path)
+        except RuntimeError as error:
+            raise ModelError(f"model file {self._path} is damaged; reinstall sfumato") from error
+        options = {
+            "INFERENCE_PRECISION_HINT": "f32" if self._exact else "bf16",
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        return core.compile_model(model, "CPU", options)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Map named float32 NCHW inputs to copies of the float32 outputs."""
+        request = self._request()
+        results = request.infer(dict(inputs), share_inputs=True)
+        return [np.array(results[output]) for output in request.model_outputs]
+
+    def _request(self) -> "openvino.InferRequest":
+        if not hasattr(self._local, "request"):
+            with self._lock:
+                compiled = self._compiled
+            self._local.request = compiled.create_infer_request()
+        request: openvino.InferRequest = self._local.request
+        return request
+
+
+class TorchBackend:
+    """Run an embedded network by PyTorch, channels-last, in bfloat16 unless `exact`; one call at a time."""
+
+    def __init__(self, path: Path, device: str, *, exact: bool = False) -> None:
+        self._path = path
+        self._device = device
+        self._exact = exact
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _net(self) -> "nn.Module":
+        import torch
+
+        from sfumato.nets.embedded import load_embedded
+
+        net = load_embedded(self._path).to(self._device)
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # not in the stubs
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Map named float32 NCHW inputs, in the order of the network, to float32 outputs."""
+        import torch
+
+        with self._lock, torch.inference_mode():
+            tensors = [torch.from_numpy(array).to(self._device) for array in inputs.values()]
+            with torch.autocast(self._device, torch.bfloat16, enabled=not self._exact):
+                outputs = self._net(*tensors)
+            listed = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+            return [tensor.float().cpu().numpy() for tensor in listed]
+
+
+def make_backend(path: Path, device: str, *, exact: bool = False) -> Backend:
+    """Return what runs a model file on a device: OpenVINO on the CPU, PyTorch on cuda and mps.
+
+    Args:
+        device: cpu, cuda or mps, as `check_device` returns it.
+    """
+    return OpenVinoBackend(path, exact=exact) if device == "cpu" else TorchBackend(path, device, exact=exact)
+
+
+_core_lock = threading.Lock()
+_cores: list["openvino.Core"] = []
+
+
+def _openvino_core() -> "openvino.Core":
+    """Return the one Core of this process, importing OpenVINO at the first call."""
+    with _core_lock:
+        if not _cores:
+            _forbid_telemetry()
+            import openvino
+
+            _cores.append(openvino.Core())
+        return _cores[0]
+
+
+def _forbid_telemetry() -> None:
+    """Make `import openvino` fall back to its silent telemetry stub.
+
+    With its telemetry package in reach, the import alone writes a client id under the home folder, forks and
+    calls www.google-analytics.com unless the user has opted out.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None: "do not import"
+
+
+def check_device(device: str) -> str:
+    """Return the device that `device` means here; auto is the CPU, for it needs no PyTorch and starts at once.
+
+    Raises:
+        BackendMissingError: cuda or mps was asked for and is not there.
+    """
+    if device in ("auto", "cpu"):
+        return "cpu"
+    try:
+        import torch
+    except ImportError as error:
+        raise BackendMissingError(
+            f"no runtime for device '{device}'; try: pip install 'sfumato[torch]', or --device cpu"
+        ) from error
+    available = torch.cuda.is_available() if device == "cuda" else torch.backends.mps.is_available()
+    if not available:
+        raise BackendMissingError(f"no device '{device}' on this machine; use --device cpu")
+    return device

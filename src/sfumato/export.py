@@ -1,0 +1,100 @@
+"""Turn a trained network into one ONNX file that OpenVINO runs to the same numbers; trains nothing."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from sfumato.backends import OpenVinoBackend
+from sfumato.errors import ModelError
+
+
+def export_onnx(
+    net: nn.Module,
+    path: Path,
+    *,
+    example: torch.Tensor,
+    outputs: Sequence[str] = ("output",),
+    half: bool = True,
+) -> None:
+    """Write `net` with a dynamic batch, height and width as one ONNX file.
+
+    Args:
+        example: NCHW input to trace with; the graph's input is called "input".
+        half: store weights as float16 behind a cast, which halves the file; arithmetic stays as the
+            runtime chooses.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.onnx")
+    axes = {name: {0: "n", 2: "h", 3: "w"} for name in ("input", *outputs)}
+    with warnings.catch_warnings():
+        # the new exporter fixes sizes that the network computes, so the older one it is
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            net.eval(),
+            (example,),
+            str(temporary),
+            input_names=["input"],
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+            do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,  # keeps the names of the weights; OpenVINO fuses BatchNorm
+        )
+    model = onnx.load(str(temporary))
+    onnx.save(halve_weights(model) if half else model, str(path))
+    temporary.unlink()
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph with float32 initializers of 64 values and more stored as float16 behind a Cast."""
+    halved = onnx.ModelProto()
+    halved.CopyFrom(model)
+    graph = halved.graph
+    casts: list[onnx.NodeProto] = []
+    for index, tensor in enumerate(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        name, stored = tensor.name, f"{tensor.name}.half"
+        graph.initializer[index].CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])
+    onnx.checker.check_model(halved)
+    return halved
+
+
+def parity(net: nn.Module, path: Path, example: torch.Tensor) -> Mapping[str, float]:
+    """Return the largest absolute difference of each output between PyTorch and OpenVINO, both in float32."""
+    with torch.no_grad():
+        expected = net.eval()(example)
+    tensors = [expected] if isinstance(expected, torch.Tensor) else list(expected)
+    actual = OpenVinoBackend(path, exact=True).run({"input": _array(example)})
+    return {
+        f"output{k}": float(np.abs(_array(tensor) - value).max())
+        for k, (tensor, value) in enumerate(zip(tensors, actual, strict=True))
+    }
+
+
+def check_parity(net: nn.Module, path: Path, example: torch.Tensor, *, tolerance: float) -> None:
+    """Raise unless OpenVINO computes what PyTorch computes.
+
+    Raises:
+        ModelError: an output differs by more than `tolerance`.
+    """
+    worst = max(parity(net, path, example).values())
+    if worst > tolerance:
+        raise ModelError(f"{path.name} differs from the network by {worst:.2e}, more than {tolerance:.0e}")
+
+
+def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.detach().float().numpy()

@@ -1,0 +1,127 @@
+"""Paint a picture of any size with a local generator, tile by tile, as if it were painted whole."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sfumato.backends import Backend
+from sfumato.types import Image
+
+GRID = 4
+"""Tiles start at multiples of this many pixels, as the network works at a quarter of the size."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightStylizer:
+    """Paint by a generator without picture statistics; around the picture its mirror image is read.
+
+    A large picture is painted from broad to fine, as painters do: its half-size version first, which gives broad
+    strokes; that, enlarged and mixed with the photo, is then painted over at full size. So strokes grow with the
+    picture. Tiles stay equal to the whole.
+
+    Attributes:
+        backend: maps "input", an RGB batch in 0..1 whose sides are multiples of 4, to one of the same shape.
+        margin: read around each tile and thrown away; a multiple of 4, no less than the receptive radius.
+        core: longest side of a tile in pixels without its margin; a multiple of 4.
+        underpaint: part of the broad painting in what is painted over, 0..1.
+        broad_from: a picture whose shorter side has this many pixels or more is painted broadly first.
+    """
+
+    backend: Backend
+    margin: int = 48
+    core: int = 1024
+    underpaint: float = 0.5
+    broad_from: int = 400
+
+    def __call__(self, image: Image) -> Image:
+        """Return the painted picture, of the same size; tiles equal the whole within one level per layer."""
+        height, width = image.shape[:2]
+        broad = self(halve(image)) if min(height, width) >= self.broad_from and self.underpaint else None
+        painted = np.empty_like(image)
+        columns = list(spans(width, self.core))
+        for y, y_side in spans(height, self.core):
+            for x, x_side in columns:
+                tile = self._paint(self._read(image, broad, (y, y_side), (x, x_side)))
+                painted[y : y + y_side, x : x + x_side] = tile[: height - y, : width - x]
+        return painted
+
+    def _read(
+        self, image: Image, broad: Image | None, vertical: tuple[int, int], horizontal: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return what one tile paints over: the mirrored picture with its margin, mixed with the broad painting."""
+        photo = mirrored(image, self._reach(*vertical), self._reach(*horizontal)).astype(np.float32)
+        if broad is None:
+            return photo
+        base = enlarged(broad, self._reach(*vertical), self._reach(*horizontal))
+        return photo + np.float32(self.underpaint) * (base - photo)
+
+    def _reach(self, start: int, side: int) -> tuple[int, int]:
+        return start - self.margin, start + side + self.margin
+
+    def _paint(self, tile: NDArray[np.float32]) -> Image:
+        """Return the painted tile without its margin."""
+        batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[None])
+        batch /= 255
+        (output,) = self.backend.run({"input": batch})
+        inner = slice(self.margin, -self.margin)
+        levels = output[0, :, inner, inner] * 255 + 0.5
+        painted: Image = np.clip(levels, 0, 255).astype(np.uint8).transpose(1, 2, 0)
+        return painted
+
+
+def halve(image: Image) -> Image:
+    """Return the means of 2x2 pixels; an odd side is continued by its mirror image."""
+    height, width = image.shape[:2]
+    even = image
+    if height % 2 or width % 2:
+        even = mirrored(image, (0, height + height % 2), (0, width + width % 2))
+    size = (even.shape[1] // 2, even.shape[0] // 2)
+    return np.asarray(cv2.resize(even, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def enlarged(image: Image, vertical: tuple[int, int], horizontal: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a part of the picture at twice its size; the ends, in pixels of the result, are even.
+
+    A border of 4 pixels is enlarged too and cut off, so that a part does not depend on where it ends.
+    """
+    border = 4
+    rows = (vertical[0] // 2 - border, vertical[1] // 2 + border)
+    columns = (horizontal[0] // 2 - border, horizontal[1] // 2 + border)
+    part = mirrored(image, rows, columns).astype(np.float32)
+    twice = cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    inner = slice(2 * border, -2 * border)
+    return np.asarray(twice[inner, inner], dtype=np.float32)
+
+
+def mirrored(image: Image, rows: tuple[int, int], columns: tuple[int, int]) -> Image:
+    """Return the pixels from start to end of an endlessly mirrored picture."""
+    height, width = image.shape[:2]
+    taken: Image = image[np.ix_(reflect(np.arange(*rows), height), reflect(np.arange(*columns), width))]
+    return taken
+
+
+def spans(length: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Yield (start, side) of equal spans that cover `length`; the last may reach past the end.
+
+    >>> list(spans(1030, 1024)), list(spans(5, 1024))
+    ([(0, 516), (516, 516)], [(0, 8)])
+    """
+    count = -(-length // longest)
+    side = GRID * -(-length // (GRID * count))
+    yield from ((start, side) for start in range(0, length, side))
+
+
+def reflect(positions: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Return which of `length` pixels the endlessly mirrored line shows; edge pixels are not doubled.
+
+    >>> reflect(np.arange(-3, 6), 3).tolist()
+    [1, 2, 1, 0, 1, 2, 1, 0, 1]
+    """
+    if length == 1:
+        return np.zeros_like(positions)
+    period = 2 * (length - 1)
+    folded = positions % period
+    return np.minimum(folded, period - folded)

@@ -1,0 +1,200 @@
+"""Train the light generator on photos and paintings that are no pairs; it paints no picture of a user.
+
+A slim relative of CycleGAN (Zhu et al., 2017): its least-squares adversary, its pool and its identity term; in
+place of the second generator and the cycle, VGG19 layout and luminance keep what a photo shows, and texture
+statistics of paintings support the adversary.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from sfumato.nets.discriminator import PatchDiscriminator
+from sfumato.nets.generator import GeneratorLight
+from sfumato.nets.vgg import Features, VggFeatures, load_vgg
+from sfumato.training.card import count_parameters
+from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
+from sfumato.training.image_pool import ImagePool
+from sfumato.training.loop import Batch, Report, train, update_average, write_config
+from sfumato.training.painting_library import PaintingLibrary, build_library
+from sfumato.training.stylizer_export import export_generator, write_card
+from sfumato.training.stylizer_losses import (
+    Style,
+    adversarial_loss,
+    colour_loss,
+    content_loss,
+    flatness_loss,
+    gram_loss,
+    grid_loss,
+    relative_error,
+    similarity_loss,
+    structure_loss,
+    style_of,
+)
+from sfumato.training.stylizer_options import StylizerOptions
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoSource:
+    """Draw crops of landscapes and portraits."""
+
+    photos: tuple[Path, ...]
+    portraits: tuple[tuple[Path, ...], ...]
+    options: StylizerOptions
+
+    def draw(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return one batch of crops."""
+        return [self._one(rng) for _ in range(self.options.batch)]
+
+    def _one(self, rng: np.random.Generator) -> np.ndarray:
+        options = self.options
+        if rng.random() < options.portrait_share:
+            paths, scales = self.portraits[rng.integers(len(self.portraits))], options.portrait_scales
+        else:
+            paths, scales = self.photos, options.photo_scales
+        return random_crop(read_picture(paths[rng.integers(len(paths))]), options.size, scales, rng)
+
+
+class StylizerTrainer:
+    """Hold the generator, its running average, the discriminator and the painting library."""
+
+    def __init__(
+        self, options: StylizerOptions, source: PhotoSource, library: PaintingLibrary, vgg: VggFeatures
+    ) -> None:
+        torch.manual_seed(options.schedule.seed)
+        self._options, self._source, self._library, self._vgg = options, source, library, vgg
+        self.generator = _channels_last(GeneratorLight())
+        if options.start is not None:
+            self.generator.load_state_dict(torch.load(options.start, weights_only=True))
+        self.average = deepcopy(self.generator).eval()
+        self.discriminator = _channels_last(PatchDiscriminator(width=32))
+        rate = options.learning_rate
+        self._paint = torch.optim.Adam(self.generator.parameters(), rate, betas=(0.5, 0.999))
+        self._judge = torch.optim.Adam(self.discriminator.parameters(), 2e-4, betas=(0.5, 0.999))
+        self._pool = ImagePool(50, options.schedule.seed)
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Return the networks to be stored, by name."""
+        return {"generator": self.generator, "average": self.average, "discriminator": self.discriminator}
+
+    @property
+    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
+        """Return both optimizers, by name."""
+        return {"generator": self._paint, "discriminator": self._judge}
+
+    def sample(self, rng: np.random.Generator) -> Batch:
+        """Draw photos, for each a painting crop like it, and the rows of those in the library."""
+        photos = self._source.draw(rng)
+        rows = self._library.match(photos, self._options.candidates, rng)
+        paintings = [self._library.crops[row] for row in rows]
+        return {"photos": to_batch(photos), "paintings": to_batch(paintings), "rows": torch.from_numpy(rows)}
+
+    def step(self, batch: Batch) -> Mapping[str, float]:
+        """Take one step of the generator and one of the discriminator."""
+        self.generator.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            painted, losses = self._generator_losses(batch)
+        weights = asdict(self._options.weights)
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+        _descend(self._paint, total)
+        with torch.autocast("cpu", torch.bfloat16):
+            judged = self._discriminator_loss(painted, batch["paintings"])
+        _descend(self._judge, judged)
+        update_average(self.average, self.generator, 0.995)
+        return {name: float(loss.detach()) for name, loss in (losses | {"discriminator": judged}).items()}
+
+    def _generator_losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        photos, paintings = batch["photos"], batch["paintings"]
+        half = len(paintings) // 2
+        both = self.generator(torch.cat([photos, paintings[:half]]))
+        painted, again = both[: len(photos)], both[len(photos) :]
+        with torch.no_grad():
+            layout = self._vgg(photos)
+        seen = self._vgg(painted)
+        self.discriminator.requires_grad_(False)
+        scores = self.discriminator(painted)
+        self.discriminator.requires_grad_(True)
+        losses = picture_losses(painted, photos, seen, layout, self._options)
+        losses |= style_losses(style_of(seen), self._library.style.take(batch["rows"]))
+        losses["adversarial"] = adversarial_loss(scores, 1.0)
+        losses["identity"] = (again.float() - paintings[:half]).abs().mean()
+        return painted, losses
+
+    def _discriminator_loss(self, painted: torch.Tensor, paintings: torch.Tensor) -> torch.Tensor:
+        real = adversarial_loss(self.discriminator(paintings), 1.0)
+        false = adversarial_loss(self.discriminator(self._pool.exchange(painted)), 0.0)
+        return 0.5 * (real + false)
+
+
+def picture_losses(
+    painted: torch.Tensor, photos: torch.Tensor, seen: Features, layout: Features, options: StylizerOptions
+) -> dict[str, torch.Tensor]:
+    """Return the losses that keep what the photo shows."""
+    return {
+        "content": content_loss(seen.relu3_1.float(), layout.relu3_1.float()),
+        "structure": structure_loss(painted, photos, options.tones),
+        "colour": colour_loss(painted, photos),
+        "flatness": flatness_loss(painted, photos),
+        "grid": grid_loss(painted),
+        "similarity": similarity_loss(painted, photos, options.similarity_floor),
+    }
+
+
+def style_losses(actual: Style, target: Style) -> dict[str, torch.Tensor]:
+    """Return the losses that give the texture and palette of paintings."""
+    return {"gram": gram_loss(actual, target), "moments": relative_error(actual.moments, target.moments)}
+
+
+def _channels_last(net: Net) -> Net:
+    """Lay out the weights as the processor convolves fastest."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # not in its stubs
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]  # PyTorch leaves it untyped
+    optimizer.step()
+
+
+def build_trainer(options: StylizerOptions) -> StylizerTrainer:
+    """Read the folders, measure the paintings and set up the networks."""
+    photos, _ = hold_out(list_pictures(options.photos), options.photos_held_out)
+    paintings, _ = hold_out(list_pictures(options.paintings), options.paintings_held_out)
+    source = PhotoSource(photos, tuple(list_pictures(folder) for folder in options.portraits), options)
+    vgg = _channels_last(load_vgg(options.vgg))
+    library = build_library(
+        paintings,
+        vgg,
+        count=options.library,
+        size=options.size,
+        scales=options.painting_scales,
+        rng=np.random.default_rng(options.schedule.seed),
+    )
+    return StylizerTrainer(options, source, library, vgg)
+
+
+def train_stylizer(options: StylizerOptions, run: Path, report: Report) -> Path:
+    """Train, export `monet-light.onnx` into `run`, measure it on what was held out and write its card.
+
+    Returns:
+        The path of the model.
+    """
+    write_config(run, asdict(options))
+    start = monotonic()
+    trainer = build_trainer(options)
+    steps = train(trainer, run, options.schedule, report)
+    model = export_generator(trainer.average, run / "monet-light.onnx")
+    write_card(
+        options, model, count_parameters(trainer.average), steps=steps, minutes=(monotonic() - start) / 60
+    )
+    return model

@@ -1,0 +1,110 @@
+"""Turn a trained light generator into a model file with a measured card; it trains nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from sfumato.backends import OpenVinoBackend
+from sfumato.evaluation.style import score_stylizer
+from sfumato.export import check_parity, export_onnx
+from sfumato.nets.generator import GeneratorLight, export_copy
+from sfumato.nets.vgg import load_vgg
+from sfumato.stages.stylize import LightStylizer
+from sfumato.training.card import ModelCard
+from sfumato.training.crops import hold_out, list_pictures, read_picture
+from sfumato.training.stylizer_options import DATA_NOTES, StylizerOptions
+
+LIMITS = (
+    "the strokes are a few pixels wide; large pictures are painted at half their size first, which widens them",
+    "it sees 45 pixels around each pixel: it knows nothing of the composition",
+    "the Frechet figures use the VGG19 features that the training losses use too: they flatter it beside a "
+    "stylizer that was not trained on them",
+    "black and white become lighter and darker, as paint has neither; night scenes lose depth",
+)
+
+
+def export_generator(net: GeneratorLight, path: Path) -> Path:
+    """Write the generator for OpenVINO and check that it computes the same numbers.
+
+    Raises:
+        ModelError: it does not, by more than half a level.
+    """
+    ready = export_copy(net)
+    export_onnx(ready, path, example=torch.rand(1, 3, 64, 64))
+    check_parity(ready, path, torch.rand(1, 3, 96, 128), tolerance=2e-3)
+    return path
+
+
+def held_out_scores(model: Path, options: StylizerOptions) -> Mapping[str, float]:
+    """Paint the held-out photos and measure them against all and against the held-out paintings."""
+    _, photos = hold_out(list_pictures(options.photos), options.photos_held_out)
+    paintings = list_pictures(options.paintings)
+    scores = score_stylizer(
+        LightStylizer(OpenVinoBackend(model)),
+        [read_picture(path) for path in photos],
+        [read_picture(path) for path in paintings],
+        load_vgg(options.vgg),
+        held_out=options.paintings_held_out,
+    )
+    every, unseen = len(paintings), options.paintings_held_out
+    return {
+        f"Frechet distance of {len(photos)} held-out photos, painted, to {every} paintings ({every - unseen} of "
+        "them trained on), as a part of the untouched photos' distance": scores.fraction,
+        f"the same to the {unseen} held-out paintings": scores.unseen_fraction,
+        "SSIM of luminance at 256x256 between held-out photos and painted ones": scores.ssim,
+    }
+
+
+def make_card(
+    parameters: int,
+    *,
+    data: tuple[str, ...],
+    scores: Mapping[str, float],
+    steps: int,
+    minutes: float,
+    seed: int,
+) -> ModelCard:
+    """Return the card of the embedded Monet generator."""
+    return ModelCard(
+        name="monet-light",
+        task="Paints a photo in the manner of Claude Monet's landscapes",
+        parameters=parameters,
+        data=data,
+        licence="as the code, as far as the data allow: some of them are for non-commercial research only",
+        command="sfumato train stylizer --photos DIR --portraits DIR --paintings DIR --vgg FILE",
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        scores=scores,
+        limits=LIMITS,
+    )
+
+
+def write_card(options: StylizerOptions, model: Path, parameters: int, *, steps: int, minutes: float) -> Path:
+    """Measure the model on the held-out photos and paintings and write its card beside it."""
+    card = make_card(
+        parameters,
+        data=describe_data(options),
+        scores=held_out_scores(model, options),
+        steps=steps,
+        minutes=minutes,
+        seed=options.schedule.seed,
+    )
+    return card.write(model)
+
+
+def describe_data(options: StylizerOptions) -> tuple[str, ...]:
+    """Return one line for each folder trained on; `DATA_NOTES` says what is known of a folder's licence."""
+    return (
+        _describe(options.photos, options.photos_held_out),
+        *(_describe(folder, 0) for folder in options.portraits),
+        _describe(options.paintings, options.paintings_held_out),
+        "VGG19 to relu3_1, used in the losses only, no part of the model: weights from ImageNet",
+    )
+
+
+def _describe(folder: Path, held_out: int) -> str:
+    count = len(list_pictures(folder))
+    note = DATA_NOTES.get(folder.name, "licence not stated here")
+    return f"{folder.name}: {count - held_out} pictures, {held_out} more held out; {note}"

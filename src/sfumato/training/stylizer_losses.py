@@ -1,0 +1,134 @@
+"""Losses that make a photo a painting and keep what it shows; they hold no weights and no data."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from sfumato.nets.vgg import Features
+
+LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Texture statistics of N pictures: Gram matrices NxCxC by layer; mean and deviation Nx512 at relu3_1."""
+
+    grams: tuple[torch.Tensor, ...]
+    moments: torch.Tensor
+
+    def take(self, rows: torch.Tensor) -> "Style":
+        """Return the statistics of the pictures `rows`."""
+        return Style(tuple(g[rows].float() for g in self.grams), self.moments[rows])
+
+
+def style_of(features: Features) -> Style:
+    """Return the texture statistics at relu1_1, relu2_1 and relu3_1."""
+    layers = (features.relu1_1, features.relu2_1, features.relu3_1)
+    return Style(tuple(gram(x) for x in layers), moments(features.relu3_1.float()))
+
+
+def gram(x: torch.Tensor) -> torch.Tensor:
+    """Return the channels' mean products, NxCxC (Gatys et al., "Image style transfer", 2016, equation 3)."""
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)
+    return (pixels.transpose(1, 2) @ pixels).float() / pixels.shape[1]
+
+
+def moments(x: torch.Tensor) -> torch.Tensor:
+    """Return each channel's mean and deviation over the picture, Nx2C."""
+    mean = x.mean((2, 3))
+    variance = (x - mean[:, :, None, None]).square().mean((2, 3))
+    return torch.cat([mean, (variance + 1e-6).sqrt()], dim=1)
+
+
+def gram_loss(actual: Style, target: Style) -> torch.Tensor:
+    """Return the squared distance of the Gram matrices, each layer relative to its target's square."""
+    ratios = [relative_error(a, t) for a, t in zip(actual.grams, target.grams, strict=True)]
+    return torch.stack(ratios).mean()
+
+
+def relative_error(actual: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance divided by the target's square, over the whole batch."""
+    return (actual - target).square().sum() / target.square().sum()
+
+
+def content_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """Return how far the layout of two activations differs, blind to each channel's mean and deviation."""
+    return (normalise(painted) - normalise(photo)).square().mean()
+
+
+def normalise(x: torch.Tensor) -> torch.Tensor:
+    """Return each channel of each picture with mean 0 and deviation near 1; a flat channel stays flat."""
+    centred = x - x.mean((2, 3), keepdim=True)
+    deviation = (centred.square().mean((2, 3), keepdim=True) + 1e-6).sqrt()
+    return centred / (1.1 * deviation + 0.1 * deviation.mean(1, keepdim=True))
+
+
+def luminance(rgb: torch.Tensor) -> torch.Tensor:
+    """Return Nx1xhxw luma (ITU-R BT.601) of an RGB batch."""
+    weights = torch.tensor(LUMINANCE, dtype=rgb.dtype).view(1, 3, 1, 1)
+    return (rgb * weights).sum(1, keepdim=True)
+
+
+def structure_loss(painted: torch.Tensor, photo: torch.Tensor, tones: tuple[float, float]) -> torch.Tensor:
+    """Return the distance of the luminance seen from afar: averaged over 4, 8 and 16 pixels.
+
+    Args:
+        painted: NCHW in 0..1.
+        photo: NCHW in 0..1.
+        tones: luminance of the photo's black and white in paint, which has neither.
+    """
+    black, white = tones
+    wanted = black + (white - black) * luminance(photo.float())
+    difference = luminance(painted.float()) - wanted
+    return torch.stack([functional.avg_pool2d(difference, k).abs().mean() for k in (4, 8, 16)]).mean()
+
+
+def colour_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """Return the distance of the colour without its luminance, averaged over 16 pixels: grass stays green."""
+    difference = functional.avg_pool2d(painted.float() - photo.float(), 16)
+    return (difference - luminance(difference)).abs().mean()
+
+
+def flatness_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """Return the broad unevenness (8 pixels and more) of the paint where the photo is even: blotches."""
+    near, far = functional.avg_pool2d(painted.float(), 8), functional.avg_pool2d(photo.float(), 8)
+    losses = []
+    for dim in (2, 3):
+        step = near.diff(dim=dim).abs().mean(1)
+        even = torch.exp(-30 * far.diff(dim=dim).abs().mean(1))
+        losses.append((even * step).mean())
+    return torch.stack(losses).mean()
+
+
+def grid_loss(painted: torch.Tensor) -> torch.Tensor:
+    """Return how unevenly steps between neighbours fall on the four phases of the network's grid: a checkerboard.
+
+    The relative variance over the phases; a picture has no phase, so it is near 0 without an artifact.
+    """
+    losses = []
+    for dim in (2, 3):
+        step = painted.float().diff(dim=dim).abs().mean((0, 1, 5 - dim))
+        phases = step[: len(step) // 4 * 4].view(-1, 4).mean(0)
+        losses.append((phases / phases.mean() - 1).square().mean())
+    return torch.stack(losses).mean()
+
+
+def similarity_loss(painted: torch.Tensor, photo: torch.Tensor, floor: float) -> torch.Tensor:
+    """Return by how much the structural similarity of luminance falls below `floor`.
+
+    Wang et al., "Image quality assessment", 2004, equation 13, here with a flat window of 7 pixels.
+    """
+    x, y = luminance(painted.float()), luminance(photo.float())
+    both = torch.cat([x, y, x * x, y * y, x * y], dim=1)
+    mean_x, mean_y, square_x, square_y, product = functional.avg_pool2d(both, 7, stride=2).unbind(1)
+    spread = square_x - mean_x**2 + square_y - mean_y**2
+    shared = product - mean_x * mean_y
+    score = (2 * mean_x * mean_y + 1e-4) * (2 * shared + 9e-4)
+    score = score / ((mean_x**2 + mean_y**2 + 1e-4) * (spread + 9e-4))
+    return (floor - score.mean()).clamp_min(0)
+
+
+def adversarial_loss(scores: torch.Tensor, target: float) -> torch.Tensor:
+    """Return the least-squares GAN loss (Mao et al., 2017, equation 2 with labels 0 and 1)."""
+    return (scores.float() - target).square().mean()

@@ -1,0 +1,74 @@
+"""Hold the settings of a training of the light generator and what is known of its data; it does nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sfumato.training.loop import Schedule
+
+DATA_NOTES: Mapping[str, str] = {
+    "photos": "landscapes of Kaggle's gan-getting-started; licence not stated",
+    "monet": "paintings of Kaggle's gan-getting-started; public domain, licence of the files not stated",
+    "portraits_congress": "official portraits of the United States Congress; public domain",
+    "portraits_whole": "whole portraits; licence not stated",
+    "images": "CelebAMask-HQ; non-commercial research",
+    "train": "CelebAMask-HQ in EasyPortrait's layout; non-commercial research",
+}
+"""What is known of the folders that the embedded model was trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each loss counts."""
+
+    adversarial: float = 1.0
+    gram: float = 6.0
+    moments: float = 20.0
+    content: float = 1.0
+    structure: float = 8.0
+    colour: float = 4.0
+    flatness: float = 6.0
+    grid: float = 20.0
+    similarity: float = 10.0
+    identity: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class StylizerOptions:
+    """Name the data and the settings of one training.
+
+    Attributes:
+        photos: folder of photos; the last `photos_held_out` by name are never trained on.
+        portraits: folders of portraits, drawn from equally.
+        portrait_share: part of the photos in a batch that are portraits, on average.
+        paintings: folder of paintings; the last `paintings_held_out` by name are never trained on.
+        vgg: weights of VGG19 to relu3_1.
+        size: side of a crop in pixels.
+        painting_scales: enlargement of a painting: sets the size of the strokes.
+        photo_scales: enlargement of a photo.
+        tones: luminance of black and white in paint.
+        similarity_floor: structural similarity of luminance that painting must leave.
+        start: stored weights of a generator to go on from.
+        library: painting crops measured before the start.
+    """
+
+    photos: Path
+    portraits: tuple[Path, ...]
+    paintings: Path
+    vgg: Path
+    schedule: Schedule
+    weights: Weights = field(default_factory=Weights)
+    portrait_share: float = 0.4
+    photos_held_out: int = 120
+    paintings_held_out: int = 60
+    size: int = 160
+    batch: int = 4
+    painting_scales: tuple[float, float] = (0.95, 1.15)
+    photo_scales: tuple[float, float] = (0.7, 1.3)
+    portrait_scales: tuple[float, float] = (0.3, 1.2)
+    start: Path | None = None
+    library: int = 720
+    candidates: int = 48
+    tones: tuple[float, float] = (0.1, 0.9)
+    similarity_floor: float = 0.62
+    learning_rate: float = 5e-4

@@ -1,0 +1,212 @@
+"""The order of the steps: laws with simple stages, then the embedded networks on a real portrait."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage import data
+
+import sfumato
+from sfumato.errors import BackendMissingError, InputError, OutputExistsError, SettingsError
+from sfumato.geometry import FFHQ_TEMPLATE
+from sfumato.pipeline import Pipeline, build_pipeline, choose_faces
+from sfumato.settings import Options, Settings
+from sfumato.stages.restore import FaceRestoration
+from sfumato.stages.segment import Parsing, View
+from sfumato.types import Face, Image
+
+
+def face_at(x: float, y: float, scale: float) -> Face:
+    """Return an upright face around (x, y) whose aligned crop covers 512 * `scale` px."""
+    points = (FFHQ_TEMPLATE - 255.5) * scale + np.array([x, y], np.float32)
+    a, b, c, d, e = ((float(px), float(py)) for px, py in points)
+    half = 128 * scale
+    return Face((x - half, y - half, x + half, y + half), (a, b, c, d, e), 0.9)
+
+
+FACES = (face_at(60, 60, 0.2), face_at(170, 70, 0.3))
+
+
+def brighten(image: Image, faces: Sequence[Face]) -> tuple[Image, tuple[FaceRestoration, ...]]:
+    """Restore by adding ten levels to the whole picture."""
+    return np.minimum(image, 245) + np.uint8(10), tuple(FaceRestoration(0.3, 1.0) for _ in faces)
+
+
+def all_skin(image: Image, faces: Sequence[Face]) -> Parsing:
+    """Call every pixel of every face's crop skin."""
+    from sfumato.geometry import face_affine
+
+    skin = np.zeros((9, 64, 64), np.float32)
+    skin[2] = 1
+    height, width = image.shape[:2]
+    whole = View(skin, np.array([[64 / width, 0, 0], [0, 64 / height, 0]]))
+    return Parsing((height, width), whole, tuple(View(skin, face_affine(f.points, 64)) for f in faces))
+
+
+def simple_pipeline(**options: object) -> Pipeline:
+    settings = Settings(**options)  # type: ignore[arg-type]  # each test names real options
+    return Pipeline(
+        lambda _: FACES, brighten, lambda image: 255 - image, all_skin, settings, {"tiny": "0" * 64}
+    )
+
+
+def picture(seed: int, height: int = 140, width: int = 240) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@given(st.integers(0, 1000), st.floats(0, 1))
+def test_preserving_nothing_gives_the_painting(seed: int, paint: float) -> None:
+    image = picture(seed)
+    result = simple_pipeline(preserve="none", paint=paint).stylize(image)
+    np.testing.assert_array_equal(result.image, 255 - image)
+    assert result.restorations == ()
+    assert result.mask.max() == 0
+
+
+@given(st.integers(0, 1000))
+def test_full_paint_gives_the_painting(seed: int) -> None:
+    image = picture(seed)
+    np.testing.assert_array_equal(simple_pipeline(paint=1.0)(image), 255 - image)
+
+
+@given(st.integers(0, 1000))
+def test_without_paint_the_middle_of_a_face_is_the_restored_photo(seed: int) -> None:
+    image = picture(seed)
+    result = simple_pipeline(paint=0.0).stylize(image)
+    restored, _ = brighten(image, FACES)
+    kept = result.mask == 1
+    assert kept[60, 60]
+    np.testing.assert_array_equal(result.image[kept], restored[kept])
+    np.testing.assert_array_equal(result.image[result.mask == 0], 255 - image[result.mask == 0])
+
+
+@given(st.integers(0, 1000))
+def test_a_mask_of_ones_without_paint_and_restoration_gives_the_photo(seed: int) -> None:
+    image = picture(seed)
+    result = simple_pipeline(paint=0.0, restore=0.0).stylize(image, mask=np.ones((140, 240), np.float32))
+    np.testing.assert_array_equal(result.image, image)
+
+
+def test_only_the_chosen_face_is_kept() -> None:
+    result = simple_pipeline(faces="2").stylize(picture(0))
+    assert result.kept == (1,)
+    assert result.mask[70, 170] == 1
+    assert result.mask[60, 60] < 0.05
+    assert len(result.restorations) == 1
+
+
+def test_faces_are_chosen_by_number_or_size() -> None:
+    assert choose_faces(FACES, "all") == (0, 1)
+    assert choose_faces(FACES, "largest") == (1,)
+    assert choose_faces((), "largest") == ()
+    assert choose_faces(FACES, "2,1") == (1, 0)
+    with pytest.raises(SettingsError, match="face 3 was asked for, but 2 were found"):
+        choose_faces(FACES, "1,3")
+
+
+def test_layers_are_held_only_when_asked_for() -> None:
+    pipeline, image = simple_pipeline(), picture(1)
+    assert pipeline.stylize(image).layers == {}
+    layers = pipeline.stylize(image, layers=True).layers
+    assert set(layers) == {"original", "restored", "painted", "mask", "result"}
+    np.testing.assert_array_equal(layers["original"], image)
+    np.testing.assert_array_equal(layers["painted"], 255 - image)
+    assert {layer.shape for layer in layers.values()} == {image.shape}
+
+
+def test_a_mask_of_another_size_is_refused() -> None:
+    with pytest.raises(InputError, match="the mask is 5x4 but the picture is 240x140"):
+        simple_pipeline().stylize(picture(0), mask=np.ones((4, 5), np.float32))
+
+
+def test_the_report_holds_all_but_pixels() -> None:
+    report = simple_pipeline().stylize(picture(0)).report()
+    assert report["size"] == [240, 140]
+    assert report["models"] == {"tiny": "0" * 64}
+    assert [face["kept"] for face in report["faces"]] == [True, True]  # type: ignore[attr-defined]
+    stages = {"read", "detect", "restore", "segment", "stylize", "blend"}
+    assert set(report["timings"]) == stages  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"style": "monte"}, SettingsError, "unknown style 'monte'; did you mean 'monet'"),
+        ({"device": "mps"}, BackendMissingError, "device 'mps'"),
+    ],
+)
+def test_what_cannot_be_built_is_refused(options: Options, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        build_pipeline(Settings(**options))
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Image:
+    """Return Eileen Collins, NASA, public domain: one face of about 100 px, and a flag."""
+    return np.asarray(data.astronaut()[:400, 60:420])
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Pipeline:
+    return build_pipeline(Settings(exact=True))
+
+
+def test_the_embedded_networks_paint_the_picture_and_keep_the_face(
+    embedded: Pipeline, portrait: Image
+) -> None:
+    result = embedded.stylize(portrait)
+    assert len(result.faces) == 1
+    x0, y0, x1, y1 = (int(v) for v in result.faces[0].box)
+    centre = slice((3 * y0 + y1) // 4, (y0 + 3 * y1) // 4), slice((3 * x0 + x1) // 4, (x0 + 3 * x1) // 4)
+    assert result.mask[centre].mean() > 0.9
+    assert result.mask[:, :20].max() == 0
+    change = np.abs(result.image.astype(int) - portrait).mean(axis=2)
+    assert change[result.mask == 0].mean() > 2 * change[centre].mean()
+
+
+def test_threads_get_what_one_thread_gets(embedded: Pipeline, portrait: Image) -> None:
+    pictures = [portrait, np.ascontiguousarray(portrait[:, ::-1]), portrait[:300]]
+    alone = [embedded(p) for p in pictures]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(embedded, pictures))
+    for expected, actual in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_every_kind_of_source_gives_the_same_painting(
+    embedded: Pipeline, portrait: Image, tmp_path: Path
+) -> None:
+    path = tmp_path / "portrait.png"
+    PIL.Image.fromarray(portrait).save(path)
+    expected = embedded.stylize(portrait).image
+    for source in (path, str(path), path.read_bytes(), PIL.Image.fromarray(portrait)):
+        np.testing.assert_array_equal(embedded.stylize(source).image, expected)
+
+
+def test_the_library_paints_and_saves_in_two_lines(portrait: Image, tmp_path: Path) -> None:
+    result = sfumato.stylize(portrait, paint=0.2)
+    target = tmp_path / "painting.png"
+    result.save(target)
+    with PIL.Image.open(target) as saved:
+        np.testing.assert_array_equal(np.asarray(saved.convert("RGB")), result.image)
+    with pytest.raises(OutputExistsError):
+        result.save(target)
+
+
+def test_a_picture_without_a_face_is_painted_whole(embedded: Pipeline) -> None:
+    result = embedded.stylize(np.full((200, 300, 3), (90, 140, 200), np.uint8))
+    assert result.faces == ()
+    assert result.mask.max() == 0
+
+
+def test_detect_and_segment_answer_without_painting(embedded: Pipeline, portrait: Image) -> None:
+    (face,) = embedded.detect(portrait)
+    labels = embedded.segment(portrait)
+    assert labels.shape == portrait.shape[:2]
+    x, y = (round(v) for v in face.landmarks[2])
+    assert labels[y, x] == 2

@@ -1,0 +1,144 @@
+"""The light restorer: its network, a step of its training, its export and its measures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio
+
+from sfumato.backends import OpenVinoBackend
+from sfumato.errors import MissingInputError
+from sfumato.evaluation.identity import MobileFaceNet, identity_cosine
+from sfumato.evaluation.restoration import (
+    LEVELS,
+    feature_distance,
+    measure_restoration,
+    peak_signal_to_noise,
+    similarity_of_structure,
+)
+from sfumato.nets import restorer as nets
+from sfumato.nets.vgg import VggFeatures
+from sfumato.training.degradation import Degradation
+from sfumato.training.loop import Schedule
+from sfumato.training.restorer import (
+    RestorerOptions,
+    RestorerTrainer,
+    draw_crop,
+    export_restorer,
+    local_deviation,
+    read_faces,
+)
+from sfumato.types import Image
+
+
+def _face(seed: int, size: int = 96) -> Image:
+    coarse = np.random.default_rng(seed).integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+    return coarse.repeat(8, 0).repeat(8, 1)
+
+
+def _options(steps: int) -> RestorerOptions:
+    schedule = Schedule(steps, warmup=2)
+    return RestorerOptions(
+        Path("faces"), Path("vgg.pth"), schedule, batch=2, crop=32, window=32, pixels_only=4
+    )
+
+
+@pytest.fixture
+def vgg() -> VggFeatures:
+    torch.manual_seed(0)
+    return VggFeatures().requires_grad_(False).eval()
+
+
+def test_an_untrained_network_returns_its_input_at_any_size() -> None:
+    picture = torch.rand(1, 3, 48, 80)
+    assert torch.equal(nets.LightRestorer()(picture), picture)
+
+
+def test_the_network_has_about_two_million_parameters() -> None:
+    count = sum(p.numel() for p in nets.LightRestorer().parameters())
+    assert 1_500_000 < count < 2_500_000
+
+
+def test_a_few_steps_lower_the_loss(vgg: VggFeatures) -> None:
+    trainer = RestorerTrainer(_options(8), [_face(k) for k in range(2)], vgg)
+    batch = trainer.sample(np.random.default_rng(0))
+    losses = [trainer.step(batch)["pixel"] for _ in range(8)]
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_a_batch_depends_on_the_seed_alone(vgg: VggFeatures) -> None:
+    trainer = RestorerTrainer(_options(1), [_face(0)], vgg)
+    first, second = (trainer.sample(np.random.default_rng(3)) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in ("damaged", "good"))
+    assert first["damaged"].shape == (2, 3, 32, 32)
+
+
+def test_a_crop_has_the_asked_side_and_leaves_the_face_as_it_was() -> None:
+    face = _face(1)
+    before = face.copy()
+    crops = [draw_crop(face, 64, np.random.default_rng(k)) for k in range(8)]
+    assert {crop.shape for crop in crops} == {(64, 64, 3)} and np.array_equal(face, before)
+
+
+def test_the_local_deviation_agrees_with_numpy() -> None:
+    features = torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    deviation = local_deviation(features, 8)
+    assert deviation.shape == (1, 2, 3, 3)
+    assert float(deviation[0, 1, 2, 0]) == pytest.approx(
+        float(features[0, 1, 8:, :8].numpy().std()), abs=1e-4
+    )
+
+
+def test_the_export_computes_what_the_network_computes(tmp_path: Path) -> None:
+    net = nets.LightRestorer()
+    torch.nn.init.normal_(net.leave.weight, std=0.01)
+    path = export_restorer(net, _options(1), tmp_path, 1)
+    picture = torch.rand(1, 3, 64, 32)
+    answer = OpenVinoBackend(path, exact=True).run({"input": picture.numpy()})[0]
+    assert np.abs(answer - net(picture).detach().numpy()).max() < 4e-3  # weights are stored as float16
+    assert path.stat().st_size < 8e6 and path.with_suffix(".md").is_file()
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no pictures"):
+        read_faces(tmp_path)
+
+
+def test_psnr_agrees_with_scikit_image() -> None:
+    first, second = _face(0), _face(1)
+    expected = peak_signal_noise_ratio(first, second)  # type: ignore[no-untyped-call]  # it has no types
+    assert peak_signal_to_noise(first, second) == pytest.approx(expected, abs=1e-9)
+    assert peak_signal_to_noise(first, first) == 100
+
+
+def test_equal_pictures_have_ssim_one_and_no_feature_distance(vgg: VggFeatures) -> None:
+    face = _face(0)
+    assert similarity_of_structure(face, face) == pytest.approx(1)
+    assert feature_distance(vgg)(face, face) == 0
+    assert feature_distance(vgg)(face, _face(1)) > 0.1
+
+
+def test_rows_hold_the_mean_over_the_faces_and_are_repeatable() -> None:
+    faces = [_face(0), _face(1)]
+    levels = {"sharp": Degradation(), "noisy": Degradation(noise=9.0)}
+    measures = {"psnr": peak_signal_to_noise}
+    rows = measure_restoration(faces, {"none": lambda face: face}, measures, levels=levels)
+    assert [(row.level, row.method) for row in rows] == [("sharp", "none"), ("noisy", "none")]
+    assert rows[0].scores["psnr"] == 100 and 25 < rows[1].scores["psnr"] < 35
+    assert rows == measure_restoration(faces, {"none": lambda face: face}, measures, levels=levels)
+
+
+def test_the_levels_of_damage_grow() -> None:
+    rows = measure_restoration([_face(5)], {"none": lambda face: face}, {"psnr": peak_signal_to_noise})
+    scores = [row.scores["psnr"] for row in rows]
+    assert [row.level for row in rows] == list(LEVELS)
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_face_is_identical_to_itself() -> None:
+    torch.manual_seed(0)
+    net = MobileFaceNet().eval()
+    face = _face(0, 512)
+    assert identity_cosine(net, face, face) == pytest.approx(1, abs=1e-6)
+    assert identity_cosine(net, face, _face(1, 512)) < 1

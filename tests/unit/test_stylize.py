@@ -1,0 +1,136 @@
+"""Laws of painting by tiles, with a local filter in place of a trained network."""
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sfumato.backends import Tensor
+from sfumato.stages.stylize import GRID, LightStylizer, enlarged, halve, reflect, spans
+from sfumato.types import Image
+
+sides = st.integers(16, 300)
+
+
+class LocalFilter:
+    """Blur by 5x5 pixels, average 4x4 blocks, blur those by 3x3 and mix with the picture: radius 2 + 8."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        batch = inputs["input"]
+        assert batch.shape[2] % GRID == batch.shape[3] % GRID == 0
+        picture = np.ascontiguousarray(batch[0].transpose(1, 2, 0))
+        height, width = picture.shape[:2]
+        small = cv2.resize(cv2.blur(picture, (5, 5)), (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+        broad = cv2.resize(cv2.blur(small, (3, 3)), (width, height), interpolation=cv2.INTER_NEAREST)
+        mixed = 0.3 * picture + 0.9 * broad * broad
+        return [mixed.transpose(2, 0, 1)[None].astype(np.float32)]
+
+
+class Identity:
+    """Give the input back."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        return [inputs["input"]]
+
+
+def noise(height: int, width: int, seed: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@settings(deadline=None, max_examples=40)
+@given(sides, sides, st.sampled_from([16, 36, 64, 100]), st.integers(0, 9))
+def test_tiles_equal_the_whole_picture(height: int, width: int, core: int, seed: int) -> None:
+    image = noise(height, width, seed)
+    whole = LightStylizer(LocalFilter(), margin=12, core=4096)(image)
+    tiled = LightStylizer(LocalFilter(), margin=12, core=core)(image)
+    assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1  # blurs sum in another order
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([8, 32, 1024]))
+def test_a_network_that_changes_nothing_leaves_every_level_as_it_is(
+    height: int, width: int, core: int
+) -> None:
+    image = noise(height, width, 1)
+    np.testing.assert_array_equal(LightStylizer(Identity(), core=core)(image), image)
+
+
+@settings(deadline=None, max_examples=30)
+@given(sides, sides, st.sampled_from([32, 64, 100]))
+def test_tiles_equal_the_whole_picture_painted_from_broad_to_fine(height: int, width: int, core: int) -> None:
+    image = np.asarray(cv2.blur(noise(height, width, 4), (3, 3)), dtype=np.uint8)
+    whole = LightStylizer(LocalFilter(), margin=12, core=4096, broad_from=60)(image)
+    tiled = LightStylizer(LocalFilter(), margin=12, core=core, broad_from=60)(image)
+    assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 2  # one level from each layer
+
+
+def test_a_large_picture_gets_broader_strokes_than_a_small_one() -> None:
+    image = noise(128, 128, 5)
+    fine = LightStylizer(Identity(), broad_from=129)(image)
+    broad = LightStylizer(Identity(), broad_from=128)(image)
+    np.testing.assert_array_equal(fine, image)
+    assert cv2.Laplacian(broad, cv2.CV_64F).std() < 0.8 * cv2.Laplacian(fine, cv2.CV_64F).std()
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 9))
+def test_halving_rounds_odd_sides_up_and_keeps_flat_pictures(height: int, width: int, level: int) -> None:
+    image: Image = np.full((height, width, 3), level, dtype=np.uint8)
+    half = halve(image)
+    assert half.shape == (-(-height // 2), -(-width // 2), 3)
+    assert (half == level).all()
+
+
+@given(st.integers(0, 20), st.integers(1, 15), st.integers(5, 40))
+def test_a_part_enlarged_alone_is_the_part_of_the_enlarged_whole(start: int, count: int, side: int) -> None:
+    image = noise(side, side, 6)
+    whole = enlarged(image, (-40, 2 * side + 60), (0, 2 * side))
+    part = enlarged(image, (2 * start, 2 * (start + count)), (0, 2 * side))
+    np.testing.assert_allclose(part, whole[40 + 2 * start : 40 + 2 * (start + count)], atol=1e-3)
+
+
+def test_the_input_is_not_written_to() -> None:
+    image = noise(20, 30, 2)
+    before = image.copy()
+    LightStylizer(LocalFilter())(image)
+    np.testing.assert_array_equal(image, before)
+
+
+@given(st.integers(1, 20_000), st.integers(1, 300))
+def test_spans_cover_a_side_once_by_equal_parts_on_the_grid(length: int, longest: int) -> None:
+    parts = list(spans(length, GRID * longest))
+    starts, lengths = [start for start, _ in parts], {side for _, side in parts}
+    assert len(lengths) == 1
+    side = lengths.pop()
+    assert side <= GRID * longest
+    assert side % GRID == 0
+    assert starts == list(range(0, length, side))
+
+
+@given(st.integers(2, 40), st.integers(0, 39))
+def test_mirroring_is_what_numpy_pads_with(length: int, margin: int) -> None:
+    margin = min(margin, length - 1)
+    expected = np.pad(np.arange(length), margin, mode="reflect")
+    np.testing.assert_array_equal(reflect(np.arange(-margin, length + margin), length), expected)
+
+
+@given(st.integers(1, 9), st.integers(-1000, 1000))
+def test_mirroring_stays_inside_however_small_the_picture(length: int, position: int) -> None:
+    (index,) = reflect(np.array([position]), length)
+    assert 0 <= index < length
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 2), (47, 5)])
+def test_a_picture_smaller_than_the_margin_is_painted(shape: tuple[int, int]) -> None:
+    painted = LightStylizer(LocalFilter())(noise(*shape, 3))
+    assert painted.shape == (*shape, 3)
+    assert painted.dtype == np.uint8
+
+
+def test_a_flat_picture_stays_flat() -> None:
+    image: NDArray[np.uint8] = np.full((150, 170, 3), 90, dtype=np.uint8)
+    painted = LightStylizer(LocalFilter(), core=64)(image)
+    assert len(np.unique(painted)) == 1

@@ -1,0 +1,234 @@
+"""The light generator, its losses and its training, at a size that takes seconds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+import torch
+from torch import nn
+
+from sfumato.backends import OpenVinoBackend
+from sfumato.nets.discriminator import PatchDiscriminator
+from sfumato.nets.generator import GeneratorLight, export_copy
+from sfumato.nets.vgg import VggFeatures, load_vgg
+from sfumato.stages.stylize import LightStylizer
+from sfumato.training.card import count_parameters
+from sfumato.training.crops import hold_out, random_crop
+from sfumato.training.image_pool import ImagePool
+from sfumato.training.loop import Schedule
+from sfumato.training.painting_library import build_library
+from sfumato.training.stylizer import build_trainer, train_stylizer
+from sfumato.training.stylizer_export import export_generator
+from sfumato.training.stylizer_losses import (
+    content_loss,
+    flatness_loss,
+    gram,
+    grid_loss,
+    similarity_loss,
+    structure_loss,
+)
+from sfumato.training.stylizer_options import StylizerOptions
+
+
+def perturbed(net: GeneratorLight) -> GeneratorLight:
+    """Give BatchNorm statistics such as training leaves, so that folding it is really tested."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)  # type: ignore[union-attr]  # tracked by default
+            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]  # tracked by default
+    return net.eval()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: for networks this small, more only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> StylizerOptions:
+    rng = np.random.default_rng(0)
+    for name in ("photos", "portraits", "paintings"):
+        folder = tmp_path / name
+        folder.mkdir()
+        for k in range(5):
+            coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+            cv2.imwrite(str(folder / f"{k}.png"), cv2.resize(coarse, (80, 80), interpolation=cv2.INTER_CUBIC))
+    torch.manual_seed(0)
+    torch.save(VggFeatures().layers.state_dict(), tmp_path / "vgg.pth")
+    return StylizerOptions(
+        photos=tmp_path / "photos",
+        portraits=(tmp_path / "portraits",),
+        paintings=tmp_path / "paintings",
+        vgg=tmp_path / "vgg.pth",
+        schedule=Schedule(steps=3, warmup=1, log_every=1),
+        photos_held_out=2,
+        paintings_held_out=2,
+        size=32,
+        batch=2,
+        library=4,
+        candidates=3,
+    )
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 4])
+def test_an_input_pixel_acts_no_further_than_the_radius(blocks: int) -> None:
+    torch.manual_seed(0)
+    net = perturbed(GeneratorLight(width=4, blocks=blocks, padding="zeros"))
+    reach = 0
+    for place in range(80, 84):
+        row = torch.rand(1, 3, 4, 160, requires_grad=True)
+        net(row)[0, :, 2, place].sum().backward()
+        assert row.grad is not None
+        touched = torch.nonzero(row.grad.abs().sum((0, 1, 2)))[:, 0]
+        reach = max(reach, int((touched - place).abs().max()))
+    assert net.radius - 4 <= reach <= net.radius
+
+
+def test_the_radius_of_the_embedded_generator_fits_the_stage() -> None:
+    assert GeneratorLight().radius <= LightStylizer(OpenVinoBackend(Path(__file__))).margin
+    assert 200_000 <= count_parameters(GeneratorLight()) <= 500_000
+
+
+def test_the_padding_is_not_seen_further_than_the_radius() -> None:
+    torch.manual_seed(1)
+    net = perturbed(GeneratorLight(width=4, blocks=1))
+    rgb = torch.rand(1, 3, 96, 96)
+    inner = slice(net.radius, -net.radius)
+    with torch.no_grad():
+        ours, theirs = net(rgb), export_copy(net)(rgb)
+    torch.testing.assert_close(ours[..., inner, inner], theirs[..., inner, inner])
+
+
+@pytest.mark.parametrize("shape", [(16, 300), (131, 57), (97, 97)])
+def test_an_exported_generator_paints_tiles_equal_to_the_whole(
+    shape: tuple[int, int], tmp_path: Path
+) -> None:
+    torch.manual_seed(2)
+    model = export_generator(perturbed(GeneratorLight(width=4, blocks=1)), tmp_path / "tiny.onnx")
+    backend = OpenVinoBackend(model, exact=True)
+    image = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    whole = LightStylizer(backend, margin=24, core=1024)(image)
+    tiled = LightStylizer(backend, margin=24, core=32)(image)
+    assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1  # sums in another order
+
+
+def test_vgg_has_the_channels_and_sizes_of_its_layers_and_loads_frozen(tmp_path: Path) -> None:
+    torch.save(VggFeatures().layers.state_dict(), tmp_path / "vgg.pth")
+    vgg = load_vgg(tmp_path / "vgg.pth")
+    shapes = [tuple(layer.shape[1:]) for layer in vgg(torch.rand(1, 3, 16, 24))]
+    assert shapes == [(64, 16, 24), (64, 16, 24), (128, 8, 12), (128, 8, 12), (256, 4, 6)]
+    assert not any(p.requires_grad for p in vgg.parameters())
+
+
+def test_the_discriminator_sees_patches_of_70_pixels() -> None:
+    net = PatchDiscriminator(width=4).eval()
+    rgb = torch.rand(1, 3, 128, 128, requires_grad=True)
+    for module in net.modules():
+        if isinstance(module, nn.Sequential):
+            kept = [m for m in module if not isinstance(m, nn.InstanceNorm2d)]
+    scores = nn.Sequential(*kept)(rgb)
+    scores[0, 0, 7, 7].backward()
+    assert rgb.grad is not None
+    touched = torch.nonzero(rgb.grad.abs().sum((0, 1, 2)))[:, 0]
+    assert int(touched.max() - touched.min()) + 1 == 70
+
+
+def test_the_pool_gives_back_what_it_gets_until_it_is_full() -> None:
+    pool = ImagePool(3, seed=0)
+    first = torch.arange(3.0).view(3, 1, 1, 1)
+    torch.testing.assert_close(pool.exchange(first), first)
+
+
+def test_a_full_pool_hands_out_earlier_pictures_about_half_the_time() -> None:
+    pool = ImagePool(50, seed=0)
+    given = torch.arange(600.0).view(600, 1, 1, 1)
+    handed = pool.exchange(given)
+    assert set(handed.flatten().tolist()) <= set(given.flatten().tolist())
+    assert 0.4 < float((handed[50:] != given[50:]).float().mean()) < 0.6
+
+
+def test_no_held_out_picture_is_trained_on() -> None:
+    paths = [Path(f"{k:03}.jpg") for k in range(10)]
+    kept, held = hold_out(paths, 3)
+    assert len(held) == 3
+    assert not set(kept) & set(held)
+    assert kept + held == tuple(paths)
+
+
+@pytest.mark.parametrize("shape", [(40, 200), (30, 30), (500, 300)])
+def test_a_crop_has_the_size_asked_for_whatever_the_picture(shape: tuple[int, int]) -> None:
+    image = np.zeros((*shape, 3), dtype=np.uint8)
+    for seed in range(5):
+        assert random_crop(image, 64, (0.3, 1.5), np.random.default_rng(seed)).shape == (64, 64, 3)
+
+
+def test_losses_are_zero_where_nothing_changed() -> None:
+    picture = torch.rand(2, 3, 32, 32)
+    layer = torch.rand(2, 8, 8, 8)
+    assert float(structure_loss(picture, picture, (0.0, 1.0))) == pytest.approx(0, abs=1e-6)
+    assert float(content_loss(layer, layer)) == 0
+    assert float(flatness_loss(torch.full_like(picture, 0.3), picture)) == 0
+
+
+def test_only_a_picture_with_a_checkerboard_has_a_grid() -> None:
+    torch.manual_seed(0)
+    picture = torch.rand(2, 3, 128, 128)
+    lines = picture.clone()
+    lines[:, :, ::4] = 0
+    assert float(grid_loss(picture)) < 1e-3
+    assert float(grid_loss(lines)) > 20 * float(grid_loss(picture))
+
+
+def test_similarity_costs_nothing_above_its_floor() -> None:
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, 64, 64)
+    assert float(similarity_loss(picture, picture, 0.6)) == 0
+    assert float(similarity_loss(1 - picture, picture, 0.6)) > 0.6
+
+
+def test_layout_is_blind_to_brightness_and_contrast() -> None:
+    layer = torch.rand(2, 8, 8, 8)
+    assert float(content_loss(3 * layer + 1, layer)) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_gram_matrix_is_the_mean_of_the_channels_products() -> None:
+    layer = torch.rand(1, 2, 3, 5)
+    expected = float((layer[0, 0] * layer[0, 1]).mean())
+    assert float(gram(layer)[0, 0, 1]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_photo_is_matched_to_the_painting_that_it_is(data: StylizerOptions) -> None:
+    library = build_library(
+        sorted(data.paintings.iterdir()),
+        load_vgg(data.vgg),
+        count=4,
+        size=32,
+        scales=(0.4, 0.5),
+        rng=np.random.default_rng(0),
+    )
+    order = [2, 0, 3]
+    rows = library.match([library.crops[k] for k in order], 4, np.random.default_rng(1))
+    assert rows.tolist() == order
+
+
+def test_steps_on_one_batch_lower_what_the_generator_minimises(data: StylizerOptions) -> None:
+    trainer = build_trainer(data)
+    batch = trainer.sample(np.random.default_rng(0))
+    history = [trainer.step(batch) for _ in range(9)]
+    kept = [step["structure"] + step["content"] + step["identity"] for step in history]
+    assert np.mean(kept[-3:]) < 0.95 * np.mean(kept[:2])
+
+
+def test_a_training_leaves_a_model_that_paints_and_its_card(data: StylizerOptions, tmp_path: Path) -> None:
+    model = train_stylizer(data, tmp_path / "run", print)
+    painted = LightStylizer(OpenVinoBackend(model))(np.zeros((20, 30, 3), dtype=np.uint8))
+    assert painted.shape == (20, 30, 3)
+    assert "Frechet" in model.with_suffix(".md").read_text(encoding="utf-8")
