@@ -148,7 +148,8 @@ def test_what_cannot_be_built_is_refused(options: Options, error: type[Exception
 @pytest.fixture(scope="module")
 def portrait() -> Image:
     """Return Eileen Collins, NASA, public domain: one face of about 100 px, and a flag."""
-    return np.asarray(data.astronaut()[:400, 60:420])
+    whole = data.astronaut()  # type: ignore[no-untyped-call]  # scikit-image types only parts of itself
+    return np.asarray(whole[:400, 60:420])
 
 
 @pytest.fixture(scope="module")

@@ -123,6 +123,13 @@ def test_a_change_of_colour_or_light_as_a_whole_is_not_pasted(shift: int) -> Non
     assert np.abs(face_difference(crop, tinted)).max() < 1e-2
 
 
+def test_a_photo_without_colour_gains_none() -> None:
+    grey = np.asarray(_drawn_face()[..., :1].repeat(3, axis=2))
+    wild = np.random.default_rng(0).integers(0, 256, grey.shape, dtype=np.uint8)
+    difference = face_difference(grey, wild)
+    assert np.ptp(difference, axis=2).max() < 1e-3
+
+
 def test_the_window_is_zero_at_the_border_and_never_steep() -> None:
     window = fade_window(512)
     assert window[0].max() == 0 and window[:, -1].max() == 0 and window[256, 256] == 1

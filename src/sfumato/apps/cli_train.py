@@ -133,8 +133,9 @@ def train_stylizer(
     """Train the stylizer."""
     with needing_pytorch():
         from sfumato.training import stylizer
+        from sfumato.training.stylizer_options import StylizerOptions
     schedule = make_schedule(steps, minutes, seed)
-    options = stylizer.StylizerOptions(photos, tuple(portraits), paintings, vgg, schedule)
+    options = StylizerOptions(photos, tuple(portraits), paintings, vgg, schedule)
     print(stylizer.train_stylizer(options, out, report))
 
 

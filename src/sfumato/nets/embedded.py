@@ -20,7 +20,7 @@ ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
     "detector-light": DetectorNet,
     "segmenter-light": lambda: WithSoftmax(LightUNet()),
     "restorer-light": LightRestorer,
-    "monet-light": GeneratorLight,
+    "monet-light": lambda: GeneratorLight(padding="zeros"),
 }
 """The network that each embedded file holds, as it was exported."""
 

@@ -149,7 +149,7 @@ def face_difference(crop: Image, restored: Image) -> FloatImage:
     """Return what the restoration changed, without its changes of colour and light, faded out at the border.
 
     The parts of the difference that are broader than a cheek (lightness) or an iris (colour) are removed, so
-    skin tone, shading and eye colour stay those of the photo.
+    skin tone, shading and eye colour stay those of the photo. A crop without any colour gains none.
     """
     difference = restored.astype(np.float32) - crop.astype(np.float32)
     light = difference @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -157,8 +157,14 @@ def face_difference(crop: Image, restored: Image) -> FloatImage:
     scale = crop.shape[0] / ALIGNED_SIZE
     light -= cv2.GaussianBlur(light, (0, 0), 24.0 * scale)
     colour -= cv2.GaussianBlur(colour, (0, 0), 6.0 * scale)
+    if _is_grey(crop):
+        colour[:] = 0
     window = fade_window(crop.shape[0])
     return np.asarray((light[..., None] + colour) * window[..., None], dtype=np.float32)
+
+
+def _is_grey(crop: Image) -> bool:
+    return np.array_equal(crop[..., 0], crop[..., 1]) and np.array_equal(crop[..., 1], crop[..., 2])
 
 
 def fade_window(size: int) -> Mask:
