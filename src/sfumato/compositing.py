@@ -17,9 +17,6 @@ STRIP_ROWS = 256
 GUIDE_SIDE = 768
 """Longer side in pixels at which the coefficients of the guided filter are computed."""
 
-Bounds = tuple[int, int, int, int]
-"""Whole pixels (x0, y0, x1, y1), end excluded."""
-
 
 def lay_over(base: Image, top: Image, mask: Mask) -> Image:
     """Lay `top` over `base` where `mask` is 1, mixing linearly in between.
@@ -31,8 +28,8 @@ def lay_over(base: Image, top: Image, mask: Mask) -> Image:
     return np.rint(mixed).astype(np.uint8)
 
 
-def refine_mask(mask: Mask, image: Image, bounds: Bounds, *, radius: float, smoothness: float = 1e-3) -> Mask:
-    """Draw the edges of a mask to those of the picture inside `bounds`.
+def refine_mask(mask: Mask, image: Image, *, radius: float, smoothness: float = 1e-3) -> Mask:
+    """Draw the edges of a mask to those of the picture.
 
     The guided filter of He, Sun and Tang, "Guided image filtering", 2013, equations 5, 6 and 8, on
     luminance in 0..1, with the coefficients computed at reduced size ("Fast guided filter", 2015).
@@ -41,60 +38,48 @@ def refine_mask(mask: Mask, image: Image, bounds: Bounds, *, radius: float, smoo
     Args:
         radius: half width in pixels of the window that an edge may move within.
         smoothness: epsilon of the paper; edges of a lower variance are not followed.
-
-    Returns:
-        A new mask; unchanged outside `bounds`.
     """
-    x0, y0, x1, y1 = bounds
-    region, weights = image[y0:y1, x0:x1], mask[y0:y1, x0:x1]
-    scale = min(1.0, GUIDE_SIDE / max(region.shape[:2]))
+    scale = min(1.0, GUIDE_SIDE / max(mask.shape))
     slope, offset = _guide_coefficients(
-        weights, _luminance(_shrink(region, scale)), radius * scale, smoothness, scale
+        _shrink(mask, scale), _luminance(_shrink(image, scale)), radius * scale, smoothness
     )
-    refined = mask.copy()
-    for top, bottom in _strips(region.shape[0]):
-        a, b = (_grow_rows(field, (top, bottom), region.shape[:2]) for field in (slope, offset))
-        edge = a * _luminance(region[top:bottom]) + b
-        refined[y0 + top : y0 + bottom, x0:x1] = np.clip((edge - 0.05) / 0.9, 0, 1)
+    refined = np.empty_like(mask)
+    for rows in _strips(mask.shape[0]):
+        a, b = (_grow_rows(field, rows, mask.shape) for field in (slope, offset))
+        edge = a * _luminance(image[slice(*rows)]) + b
+        refined[slice(*rows)] = np.clip((edge - 0.05) / 0.9, 0, 1)
     return refined
 
 
-def _guide_coefficients(
-    mask: Mask, guide: Mask, radius: float, smoothness: float, scale: float
-) -> tuple[Mask, Mask]:
+def _guide_coefficients(mask: Mask, guide: Mask, radius: float, smoothness: float) -> tuple[Mask, Mask]:
     """Return slope and offset of the local linear model mask = slope * guide + offset."""
     side = 2 * max(1, round(radius)) + 1
 
     def mean(field: Mask) -> Mask:
         return np.asarray(cv2.blur(field, (side, side), borderType=cv2.BORDER_REFLECT), dtype=np.float32)
 
-    small = _shrink(mask, scale)
-    mean_guide, mean_mask = mean(guide), mean(small)
+    mean_guide, mean_mask = mean(guide), mean(mask)
     variance = mean(guide * guide) - mean_guide * mean_guide
-    covariance = mean(guide * small) - mean_guide * mean_mask
+    covariance = mean(guide * mask) - mean_guide * mean_mask
     slope = np.asarray(covariance / (variance + smoothness), dtype=np.float32)
     return mean(slope), mean(np.asarray(mean_mask - slope * mean_guide, dtype=np.float32))
 
 
-def feather_mask(mask: Mask, bounds: Bounds, *, sigma: float) -> Mask:
-    """Blur a mask by a Gaussian of `sigma` pixels inside `bounds`; a sigma of 0 changes nothing.
-
-    Returns:
-        A new mask; unchanged outside `bounds`.
-    """
+def feather_mask(mask: Mask, *, sigma: float) -> Mask:
+    """Return the mask blurred by a Gaussian of `sigma` pixels; a sigma of 0 changes nothing."""
     if sigma <= 0:
         return mask.copy()
-    x0, y0, x1, y1 = bounds
-    region = mask[y0:y1, x0:x1]
     scale = min(1.0, 4.0 / sigma)
-    small = _blur(_shrink(region, scale), sigma * scale)
-    feathered = mask.copy()
-    for top, bottom in _strips(region.shape[0]):
-        feathered[y0 + top : y0 + bottom, x0:x1] = _grow_rows(small, (top, bottom), region.shape[:2])
-    return np.clip(feathered, 0, 1, out=feathered)
+    small = _blur(_shrink(mask, scale), sigma * scale)
+    feathered = np.empty_like(mask)
+    for rows in _strips(mask.shape[0]):
+        np.clip(_grow_rows(small, rows, mask.shape), 0, 1, out=feathered[slice(*rows)])
+    return feathered
 
 
-def melt(painted: Image, photo: Image, mask: Mask, *, paint: float, extent: float) -> Image:
+def melt(
+    painted: Image, photo: Image, mask: Mask, *, paint: float, extent: float, out: Image | None = None
+) -> Image:
     """Lay the photo over the painting where `mask` is 1, drawing its colour and grain to the painting.
 
     Both pictures are split into low and high frequencies. The kept part takes the painting's low
@@ -104,13 +89,16 @@ def melt(painted: Image, photo: Image, mask: Mask, *, paint: float, extent: floa
     Args:
         paint: 0 keeps the photo as it is, 1 the painting.
         extent: height of the faces in pixels; low frequencies are those longer than a sixth of it.
+        out: where to write, as in numpy; may be `painted` itself, which spares a picture of memory.
 
     Returns:
-        A new HxWx3 picture, bit-identical to `painted` at mask 0 and, where `paint` is 0, to `photo` at mask 1.
+        `out`, or a new HxWx3 picture; bit-identical to `painted` at mask 0 and, without paint, to `photo` at mask 1.
     """
     colour, grain = paint_weights(paint)
     low_photo, low_painted = _low_frequencies(photo, extent), _low_frequencies(painted, extent)
-    result = painted.copy()
+    result = np.empty_like(painted) if out is None else out
+    if result is not painted:
+        np.copyto(result, painted)
     for top, bottom in _strips(mask.shape[0]):
         columns = np.flatnonzero(mask[top:bottom].any(axis=0))
         if columns.size == 0:

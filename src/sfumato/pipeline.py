@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, Unpack
 import numpy as np
 
 from sfumato.backends import Backend, check_device, make_backend
-from sfumato.compositing import Bounds, feather_mask, melt, refine_mask
+from sfumato.compositing import feather_mask, melt, refine_mask
 from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
 from sfumato.io import Picture, PictureSource, picture_from, write_picture
@@ -157,7 +157,8 @@ class Pipeline:
             painted = self.paint(image)
         with _timed(timings, "blend"):
             extent = _typical_extent([faces[k] for k in kept], image)
-            result = melt(painted, restored, alpha, paint=self.settings.paint, extent=extent)
+            target = None if layers or np.may_share_memory(painted, image) else painted
+            result = melt(painted, restored, alpha, paint=self.settings.paint, extent=extent, out=target)
         steps = _layers(image, restored, painted, alpha, result) if layers else {}
         picture = replace(original, image=result)
         return Result(picture, faces, kept, restorations, alpha, steps, timings, self.models)
@@ -182,19 +183,22 @@ class Pipeline:
         if not any(strengths) or not (faces or strengths[1]):
             return np.zeros(image.shape[:2], np.float32)
         mask = self.segment_faces(image, faces).coverage(strengths, kept)
-        for bounds, extent in _edge_regions(image, [faces[k] for k in kept], whole=strengths[1] > 0):
-            mask = refine_mask(mask, image, bounds, radius=EDGE_RADIUS * extent)
-            mask = feather_mask(mask, bounds, sigma=FEATHER_SIGMA * extent * self.settings.feather)
+        for place, extent in _edge_places(image, [faces[k] for k in kept], whole=strengths[1] > 0):
+            refined = refine_mask(mask[place], image[place], radius=EDGE_RADIUS * extent)
+            mask[place] = feather_mask(refined, sigma=FEATHER_SIGMA * extent * self.settings.feather)
         return mask
 
 
-def _edge_regions(image: Image, faces: Sequence[Face], *, whole: bool) -> Iterator[tuple[Bounds, float]]:
+def _edge_places(
+    image: Image, faces: Sequence[Face], *, whole: bool
+) -> Iterator[tuple[tuple[slice, slice], float]]:
     """Yield where a mask has edges, and the height of a face there: the whole picture, or each face's crop."""
     if whole:
-        yield (0, 0, image.shape[1], image.shape[0]), _typical_extent(faces, image)
+        yield (slice(None), slice(None)), _typical_extent(faces, image)
         return
     for face in faces:
-        yield clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape), face_extent(face)
+        x0, y0, x1, y1 = clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape)
+        yield (slice(y0, y1), slice(x0, x1)), face_extent(face)
 
 
 def choose_faces(faces: Sequence[Face], which: str) -> tuple[int, ...]:

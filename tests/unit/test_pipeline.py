@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,15 @@ def test_layers_are_held_only_when_asked_for() -> None:
     np.testing.assert_array_equal(layers["original"], image)
     np.testing.assert_array_equal(layers["painted"], 255 - image)
     assert {layer.shape for layer in layers.values()} == {image.shape}
+
+
+@pytest.mark.parametrize("layers", [False, True])
+def test_the_callers_picture_is_never_written_to(layers: bool) -> None:
+    pipeline = replace(simple_pipeline(), paint=lambda image: image)
+    image = picture(3)
+    before = image.copy()
+    pipeline.stylize(image, layers=layers)
+    np.testing.assert_array_equal(image, before)
 
 
 def test_a_mask_of_another_size_is_refused() -> None:

@@ -26,11 +26,11 @@ class Weights:
     moments: float = 20.0
     content: float = 1.0
     structure: float = 8.0
-    colour: float = 4.0
+    colour: float = 12.0
     flatness: float = 6.0
     grid: float = 20.0
     similarity: float = 10.0
-    identity: float = 2.0
+    identity: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,6 @@ class StylizerOptions:
     start: Path | None = None
     library: int = 720
     candidates: int = 48
-    tones: tuple[float, float] = (0.1, 0.9)
+    tones: tuple[float, float] = (0.14, 0.9)
     similarity_floor: float = 0.62
     learning_rate: float = 5e-4
