@@ -44,6 +44,9 @@ CLASSES: tuple[str, ...] = (
 )
 """EasyPortrait class names, in the order of their ids."""
 
+MIRRORED_CLASSES: tuple[int, ...] = (0, 1, 2, 4, 3, 6, 5, 7, 8)
+"""Id of each class in the mirrored picture: left and right brows and eyes change places."""
+
 FACE_CLASSES: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
 """Ids that make up the face region: skin, brows, eyes, lips and teeth."""
 

@@ -23,7 +23,13 @@ def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[bytes]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},
+        preexec_fn=heed_interrupts,  # noqa: PLW1509  # no thread runs before the child starts
     )
+
+
+def heed_interrupts() -> None:
+    """Undo what a shell does to jobs in the background: their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:

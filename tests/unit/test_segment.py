@@ -19,7 +19,7 @@ class SkinDisc:
     def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
         """Return probabilities of the nine classes from the brightness of the picture."""
         brightness = inputs["input"].mean(axis=1)
-        probabilities = np.zeros((1, 9, *brightness.shape[1:]), np.float32)
+        probabilities = np.zeros((len(brightness), 9, *brightness.shape[1:]), np.float32)
         probabilities[:, 2] = 1 - brightness
         probabilities[:, 0] = brightness
         return [probabilities]
@@ -106,6 +106,31 @@ def test_strips_meet_without_a_seam() -> None:
 def test_pictures_of_any_shape_are_parsed(shape: tuple[int, int]) -> None:
     image = np.zeros((*shape, 3), np.uint8)
     assert LightSegmenter(SkinDisc())(image, ()).labels().shape == shape
+
+
+def test_a_mirrored_picture_is_parsed_mirrored() -> None:
+    image = np.random.default_rng(5).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    segmenter = LightSegmenter(Sided())
+    face, mirrored = face_at(100, 100, 0.3), face_at(99, 100, 0.3)
+    labels = segmenter(image, (face,)).labels()
+    flipped = segmenter(np.ascontiguousarray(image[:, ::-1]), (mirrored,)).labels()
+    left, right = labels == 3, flipped[:, ::-1] == 4
+    assert left.any()
+    assert (left ^ right).mean() < 0.01  # the template of the landmarks is not quite symmetric
+
+
+class Sided:
+    """Call dark pixels of the image-left half a left brow, of the right half a right brow."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Return probabilities of the nine classes."""
+        dark = 1 - inputs["input"].mean(axis=1)
+        probabilities = np.zeros((len(dark), 9, *dark.shape[1:]), np.float32)
+        middle = dark.shape[2] // 2
+        probabilities[:, 3, :, :middle] = dark[..., :middle]
+        probabilities[:, 4, :, middle:] = dark[..., middle:]
+        probabilities[:, 0] = 1 - dark
+        return [probabilities]
 
 
 def test_the_extent_of_a_face_follows_its_scale() -> None:

@@ -39,7 +39,7 @@ class Voice:
     def say(self, line: str) -> None:
         """Print one line for people."""
         if self.speaks:
-            print(one_line(line), file=sys.stderr if self.aside else sys.stdout)
+            print(one_line(line), file=sys.stderr if self.aside else sys.stdout, flush=True)
 
     def tell(self, report: Mapping[str, object]) -> None:
         """Print the report as JSON if it was asked for; all characters beyond ASCII are escaped."""

@@ -30,7 +30,6 @@ PILLOW_ERRORS = (
     AttributeError,
     AssertionError,
     RuntimeError,
-    MemoryError,
     struct.error,
     zlib.error,
 )
@@ -73,6 +72,8 @@ def decoding(name: str) -> Iterator[None]:
         yield
     except PILLOW_ERRORS as error:
         raise InputError(f"{name} is truncated or damaged; get a whole copy of it") from error
+    except MemoryError as error:
+        raise PictureTooLargeError(f"{name} needs more memory than there is; scale it down") from error
 
 
 def decode(stream: BinaryIO, limits: Limits, name: str) -> tuple[PIL.Image.Image, str]:

@@ -178,9 +178,9 @@ def _cut_thumbnail(block: bytearray, order: str, link: int) -> None:
     for offset, length in _THUMBNAIL_RANGES:
         start = values.get(offset, 0)
         stop = start + values.get(length, 0)
-        if second < start < stop < len(block):
+        if max(second, link) < start < stop < len(block):
             block[start:stop] = bytes(stop - start)
-        elif second < start < stop:
+        elif max(second, link) < start < stop:
             del block[start:]
 
 

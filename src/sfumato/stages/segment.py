@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sfumato.backends import Backend
 from sfumato.geometry import affine_scale, align, compose, crop_bounds, face_affine
-from sfumato.types import CLASSES, Affine, Face, Image, Labels, Mask, Probabilities
+from sfumato.types import CLASSES, MIRRORED_CLASSES, Affine, Face, Image, Labels, Mask, Probabilities
 
 STRIP_ROWS = 256
 """Rows that are merged at a time, so that memory does not grow with the picture."""
@@ -160,12 +160,13 @@ class LightSegmenter:
     Attributes:
         backend: maps "input", 1x3xHxW RGB in 0..1 with sides that are multiples of 32, to probabilities.
         whole_side: longer side in pixels at which the whole picture is looked at.
-        crop_side: side in pixels at which an aligned face is looked at.
+        crop_sides: sides in pixels at which an aligned face is looked at, plain and mirrored; a small one sees
+            where the head ends, a large one where the eyelid does. The mean of all looks counts.
     """
 
     backend: Backend
     whole_side: int = 512
-    crop_side: int = 384
+    crop_sides: tuple[int, ...] = (256, 384)
 
     def __call__(self, image: Image, faces: Sequence[Face]) -> Parsing:
         """Return the class probabilities of the picture, looked at whole and at each face."""
@@ -182,12 +183,28 @@ class LightSegmenter:
         return View(self._probabilities(small), matrix)
 
     def _face(self, image: Image, face: Face) -> View:
-        matrix = face_affine(face.points, self.crop_side)
-        return View(self._probabilities(align(image, matrix, self.crop_side)), matrix)
+        finest = max(self.crop_sides)
+        looks = [_resized(self._look_twice(image, face, side), finest) for side in self.crop_sides]
+        return View(np.mean(looks, axis=0, dtype=np.float32), face_affine(face.points, finest))
+
+    def _look_twice(self, image: Image, face: Face, side: int) -> Probabilities:
+        """Return the mean probabilities of the aligned face and its mirror image."""
+        crop = align(image, face_affine(face.points, side), side)
+        plain, mirrored = self.backend.run({"input": _to_input(np.stack([crop, crop[:, ::-1]]))})[0]
+        return (plain + mirrored[list(MIRRORED_CLASSES)][..., ::-1]) / np.float32(2)
 
     def _probabilities(self, picture: Image) -> Probabilities:
-        tensor = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
-        return np.asarray(self.backend.run({"input": tensor})[0][0])
+        return np.asarray(self.backend.run({"input": _to_input(picture[None])})[0][0])
+
+
+def _to_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return NxHxWx3 levels as Nx3xHxW in 0..1."""
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+
+
+def _resized(probabilities: Probabilities, side: int) -> Probabilities:
+    channels = [cv2.resize(c, (side, side), interpolation=cv2.INTER_LINEAR) for c in probabilities]
+    return np.stack(channels).astype(np.float32, copy=False)
 
 
 def face_extent(face: Face) -> float:

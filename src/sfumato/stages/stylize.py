@@ -33,7 +33,7 @@ class LightStylizer:
     backend: Backend
     margin: int = 48
     core: int = 1024
-    underpaint: float = 0.5
+    underpaint: float = 0.3
     broad_from: int = 400
 
     def __call__(self, image: Image) -> Image:

@@ -179,7 +179,10 @@ def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping
         parameters=count_parameters(DetectorNet()),
         data=(
             f"{options.folders.parsed.name}: faces cut by masks (CelebAMask-HQ: non-commercial research)",
-            *[f"{folder.name}: photographs with people" for folder in options.folders.people],
+            *[
+                f"{folder.parent.name}/{folder.name}: photographs with people"
+                for folder in options.folders.people
+            ],
             *[f"{folder.name}: grounds without faces" for folder in options.folders.grounds],
             f"labels of boxes and points by {options.yunet.name} (YuNet, MIT)",
         ),

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.training.photometry import vary_photo
-from sfumato.types import Image, Labels
+from sfumato.types import MIRRORED_CLASSES, Image, Labels
 
 SOMEBODY = 9
 """Label of a pixel that belongs to a person, with no word on which of the classes 1..8."""
 
-FLIPPED_CLASS: NDArray[np.uint8] = np.array([0, 1, 2, 4, 3, 6, 5, 7, 8, 9], dtype=np.uint8)
-"""Class of each id after a horizontal flip: left and right brows and eyes change places."""
+FLIPPED_CLASS: NDArray[np.uint8] = np.array([*MIRRORED_CLASSES, SOMEBODY], dtype=np.uint8)
+"""Label of each label after a horizontal flip."""
 
 
 @dataclass(frozen=True, slots=True)

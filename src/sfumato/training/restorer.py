@@ -252,15 +252,20 @@ def describe_restorer(
         name=NAME,
         task="Restores an FFHQ-aligned 512x512 face: deblurs, denoises, removes JPEG marks; RGB 0..1 in and out",
         parameters=count_parameters(net),
-        data=(f"{options.images.name}: aligned faces of CelebAMask-HQ (non-commercial research)",),
+        data=(
+            f"{options.images.name}: FFHQ-aligned faces; the embedded model saw 800 of CelebAMask-HQ (non-commercial "
+            "research), damaged on the way",
+            f"{options.vgg.name}: VGG19 (ImageNet) compares pictures during training; no weight of it is contained",
+        ),
         licence="non-commercial research, as its training data",
-        command=f"sfumato train restorer --images {options.images.name}",
+        command=f"sfumato train restorer --images {options.images.name} --vgg {options.vgg.name}",
         steps=steps,
         minutes=options.schedule.minutes or 0.0,
         seed=options.schedule.seed,
         scores=scores,
         limits=(
             "it sharpens what is there and invents little: a face of under 32 pixels stays soft",
-            "trained on 800 faces of celebrities; side faces, children and masks are rare among them",
+            "skin that was blurred stays smooth: pores and hairs that are gone do not come back",
+            "side faces, children and covered faces are rare among aligned portraits",
         ),
     )

@@ -23,8 +23,8 @@ class Weights:
 
     adversarial: float = 1.0
     gram: float = 6.0
-    moments: float = 20.0
-    content: float = 1.0
+    moments: float = 45.0
+    content: float = 0.8
     structure: float = 8.0
     colour: float = 12.0
     flatness: float = 6.0
@@ -61,7 +61,7 @@ class StylizerOptions:
     portrait_share: float = 0.4
     photos_held_out: int = 120
     paintings_held_out: int = 60
-    size: int = 160
+    size: int = 128
     batch: int = 4
     painting_scales: tuple[float, float] = (0.95, 1.15)
     photo_scales: tuple[float, float] = (0.7, 1.3)
@@ -70,5 +70,5 @@ class StylizerOptions:
     library: int = 720
     candidates: int = 48
     tones: tuple[float, float] = (0.14, 0.9)
-    similarity_floor: float = 0.62
+    similarity_floor: float = 0.58
     learning_rate: float = 5e-4
