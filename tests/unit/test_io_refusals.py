@@ -2,10 +2,13 @@
 
 import os
 import re
+import resource
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -217,6 +220,18 @@ def test_a_header_of_40000_by_40000_is_refused_before_decoding(header: Callable[
         read_picture(header(40_000, 40_000))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
+def test_a_picture_that_does_not_fit_in_memory_is_one_line() -> None:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 50_000_000, before[1]))
+    try:
+        with pytest.raises(PictureTooLargeError, match="needs more memory than there is; scale it down"):
+            read_picture(png_header(11_000, 10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_the_limit_of_pixels_is_exact_in_every_format(format: str) -> None:
     data = whole(format)
@@ -245,6 +260,14 @@ def test_the_limit_of_bytes_is_exact_for_files_bytes_and_streams(tmp_path: Path)
     for source in (path, data, BytesIO(data)):
         with pytest.raises(PictureTooLargeError, match=r"is larger than the limit of 0\.0001 MB"):
             read_picture(source, limits=Limits(bytes=100))
+
+
+def test_many_threads_may_read_at_once() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        for format, picture in zip(
+            FORMATS * 4, threads.map(read_picture, map(whole, FORMATS * 4)), strict=True
+        ):
+            np.testing.assert_array_equal(picture.image, read_picture(whole(format)).image)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")

@@ -109,6 +109,14 @@ def test_lossy_formats_give_back_a_smooth_picture_within_a_few_levels(format: st
     assert np.abs(back.image.astype(int) - slope()).max() <= 8
 
 
+def test_a_large_heic_has_no_seams_between_its_tiles() -> None:
+    image = slope(530, 64)
+    back = read_picture(encode_picture(Picture(image), format="HEIF"))
+    errors = np.abs(back.image.astype(int) - image)
+    assert errors.max() <= 8
+    assert errors[505:520].mean() <= 2 * errors.mean()
+
+
 @pytest.mark.parametrize("format", WITH_ALPHA)
 def test_alpha_survives_where_the_format_has_it(format: str) -> None:
     alpha = np.zeros((48, 64), np.uint8)
@@ -272,7 +280,7 @@ damage = st.lists(
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @given(damage, st.integers(0, 300), st.sampled_from(FORMATS))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_no_exif_block_makes_a_good_picture_unreadable_or_unwritable(
     damage: list[tuple[int, int]], length: int, format: str
 ) -> None:

