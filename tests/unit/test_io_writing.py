@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import subprocess
 import sys
 import textwrap
@@ -155,6 +154,7 @@ def test_a_disk_that_fails_leaves_the_old_file_and_nothing_else(
 
 
 def test_a_full_disk_met_in_the_middle_of_a_file_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
     program = """
         import resource, signal, sys
         from pathlib import Path
@@ -174,7 +174,6 @@ def test_a_full_disk_met_in_the_middle_of_a_file_leaves_nothing(tmp_path: Path) 
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == f"cannot write {target}: file too large; free some space\n"
     assert not list(tmp_path.iterdir())
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 10_000
 
 
 def test_a_place_without_permission_is_one_line(tmp_path: Path) -> None:

@@ -191,7 +191,8 @@ class LightSegmenter:
         """Return the mean probabilities of the aligned face and its mirror image."""
         crop = align(image, face_affine(face.points, side), side)
         plain, mirrored = self.backend.run({"input": _to_input(np.stack([crop, crop[:, ::-1]]))})[0]
-        return (plain + mirrored[list(MIRRORED_CLASSES)][..., ::-1]) / np.float32(2)
+        unmirrored = mirrored[list(MIRRORED_CLASSES)][..., ::-1]
+        return np.asarray((plain + unmirrored) / 2, dtype=np.float32)
 
     def _probabilities(self, picture: Image) -> Probabilities:
         return np.asarray(self.backend.run({"input": _to_input(picture[None])})[0][0])

@@ -32,7 +32,7 @@ class LightStylizer:
 
     backend: Backend
     margin: int = 48
-    core: int = 1024
+    core: int = 640
     underpaint: float = 0.3
     broad_from: int = 400
 
