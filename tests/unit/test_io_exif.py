@@ -141,7 +141,7 @@ def test_a_directory_that_ends_without_a_link_is_kept() -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_broken_exif_block_is_left_out() -> None:
-    for raw in (b"rubbish", b"II*\0\xff\0\0\0", full_exif()[:40]):
+    for raw in (b"rubbish", b"II*\0\xff\0\0\0", b"II*\0\4\0\0\0" + full_exif()[8:], full_exif()[:40]):
         picture = read_picture(saved(PIL.Image.fromarray(slope()), "WEBP", exif=raw))
         assert picture.metadata.exif is None
 

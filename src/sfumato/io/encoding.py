@@ -28,6 +28,9 @@ _AVIF_SPEED = 8
 _HEIF_TILE = 512
 """Pixels a side of the tiles that HEVC codes apart, as Apple's cameras do; the memory then stays flat."""
 
+_HEIF_PRESET = "ultrafast"
+"""An eighth of the time of the default, for files 4 % larger at equal error."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
@@ -169,6 +172,7 @@ def _encode_heif(raster: PIL.Image.Image, buffer: BytesIO, wish: _Wish) -> None:
         buffer,
         quality=wish.quality,
         tile_size=_HEIF_TILE,
+        enc_params={"preset": _HEIF_PRESET},
         icc_profile=srgb_profile(),
         exif=wish.exif or None,
         xmp=wish.xmp or None,

@@ -190,6 +190,8 @@ def _header(exif: bytes) -> tuple[str, int]:
     if order is None:
         raise struct.error("no TIFF header")
     (first,) = struct.unpack_from(order + "L", exif, 4)
+    if first < 8:
+        raise struct.error("the directory lies in the header")
     return order, first
 
 
