@@ -220,7 +220,6 @@ def test_a_header_of_40000_by_40000_is_refused_before_decoding(header: Callable[
         read_picture(header(40_000, 40_000))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to its address space")
 READ_WITH_LITTLE_MEMORY = """
 import resource, sys
 from sfumato.errors import PictureTooLargeError
