@@ -1,6 +1,7 @@
 """Offer the commands of `sfumato` on a terminal: parse, call, print; `settings` checks every choice."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -52,6 +53,8 @@ def main() -> None:
     """Run the command line of this process and leave with its exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text file of its own here
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # what a decoder thinks of odd metadata is no business of the user's
     sys.exit(run(sys.argv[1:]))
 
 
