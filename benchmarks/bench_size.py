@@ -2,7 +2,7 @@
 
 usage: python benchmarks/bench_size.py
 
-MB are 10^6 bytes. The environment's own pip is not counted.
+MB are 10^6 bytes. The environment's own pip and setuptools are not counted.
 """
 
 import json
@@ -11,6 +11,9 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+
+TOOLS = frozenset({"pip", "setuptools", "pkg_resources", "_distutils_hack"})
+"""What a new virtual environment holds by itself."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -38,7 +41,7 @@ def installed_sizes(wheel: Path, folder: Path) -> dict[str, float]:
     packages = next((folder / "lib").glob("python*/site-packages"))
     sizes = {child.name: megabytes(child) for child in packages.iterdir() if child.is_dir()}
     large = {name: round(size, 1) for name, size in sorted(sizes.items(), key=lambda s: -s[1]) if size > 5}
-    return {**large, "all": round(megabytes(packages, frozenset({"pip"})), 1)}
+    return {**large, "all": round(megabytes(packages, TOOLS), 1)}
 
 
 def main() -> None:
