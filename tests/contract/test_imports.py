@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-HEAVY = ("PIL", "cv2", "openvino", "pillow_heif", "rich", "torch", "typer")
+HEAVY = ("PIL", "cv2", "openvino", "pi_heif", "pillow_heif", "rich", "torch", "typer")
 
 REFUSE_TO_CALL_OUT = """
 import sys

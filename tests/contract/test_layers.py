@@ -102,7 +102,7 @@ def test_only_the_backends_import_openvino() -> None:
 
 
 def test_only_io_and_training_decode_pictures() -> None:
-    decoders = rooms_that_import("PIL") | rooms_that_import("pillow_heif")
+    decoders = rooms_that_import("PIL") | rooms_that_import("pi_heif") | rooms_that_import("pillow_heif")
     assert decoders <= {"io", "training", "evaluation"}
 
 

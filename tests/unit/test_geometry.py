@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from skimage.transform import SimilarityTransform
 
 from sfumato.geometry import (
@@ -42,7 +43,7 @@ def test_a_similarity_is_recovered_from_points_that_it_moved(matrix: Affine) -> 
 
 
 @given(arrays(np.float32, (5, 2), elements=st.floats(0, 500, width=32)))
-def test_the_fit_equals_scikit_image(points: np.ndarray) -> None:
+def test_the_fit_equals_scikit_image(points: NDArray[np.float32]) -> None:
     if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1.0) < 2:
         return
     theirs = SimilarityTransform.from_estimate(points, FFHQ_TEMPLATE)

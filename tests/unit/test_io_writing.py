@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,15 @@ from hypothesis import strategies as st
 
 import sfumato.io
 from sfumato.errors import OutputError, OutputExistsError
-from sfumato.io import Picture, read_picture, refuse_existing, write_bytes, write_picture
+from sfumato.io import (
+    Picture,
+    encode_picture,
+    format_of,
+    read_picture,
+    refuse_existing,
+    write_bytes,
+    write_picture,
+)
 
 names = st.text(
     st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=80
@@ -230,8 +239,19 @@ def test_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@pytest.mark.parametrize(
+    "write", [lambda: encode_picture(picture(), format="HEIF"), lambda: format_of(Path("a.HEIC"))]
+)
+def test_writing_heic_without_its_encoder_names_the_remedy(
+    write: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(OutputError, match=r"try: pip install 'sfumato\[heic\]', or write \.avif"):
+        write()
+
+
 def test_importing_the_reader_does_not_import_the_heic_library() -> None:
-    program = "import sys, sfumato.io; print('pillow_heif' in sys.modules, 'cv2' in sys.modules)"
+    program = "import sys, sfumato.io; print('pi_heif' in sys.modules, 'cv2' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path(sfumato.io.__file__).parents[2])}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sfumato.backends import Tensor
 from sfumato.geometry import FFHQ_TEMPLATE, affine_scale, face_affine, invert_affine, transform_points
@@ -87,7 +88,7 @@ def test_coverage_of_all_classes_is_one_and_of_none_zero(seed: int, height: int,
     assert parsing.coverage([0.0] * 9).max() == 0
 
 
-def _random_probabilities(rng: np.random.Generator, size: int) -> np.ndarray:
+def _random_probabilities(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     raw = rng.random((9, size, size), dtype=np.float32) + 0.01
     return np.asarray(raw / raw.sum(axis=0, keepdims=True))
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sfumato.training.loop import Schedule
 from sfumato.training.parsing_samples import (
@@ -119,7 +120,7 @@ def test_folders_in_the_layout_of_easyportrait_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mask", [None, np.zeros((9, 9), np.uint8), np.full((128, 128), 77, np.uint8)])
-def test_a_pair_that_does_not_fit_is_named(tmp_path: Path, mask: np.ndarray | None) -> None:
+def test_a_pair_that_does_not_fit_is_named(tmp_path: Path, mask: NDArray[np.uint8] | None) -> None:
     write_folder(tmp_path)
     path = tmp_path / "annotations/train/0.png"
     path.unlink()

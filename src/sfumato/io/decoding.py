@@ -48,9 +48,9 @@ class _TiffFile(TiffImageFile):
 
 
 def _open_heif(stream: BinaryIO) -> PIL.Image.Image:
-    from pillow_heif import HeifImageFile
+    from pi_heif import HeifImageFile
 
-    image: PIL.Image.Image = HeifImageFile(stream)  # type: ignore[no-untyped-call]  # its constructor has no types
+    image: PIL.Image.Image = HeifImageFile(stream)
     return image
 
 

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from sfumato.errors import InputError, OutputError, SettingsError
 from sfumato.io.colour import srgb_profile
 from sfumato.io.decoding import PILLOW_ERRORS
-from sfumato.io.formats import FORMATS
+from sfumato.io.formats import FORMATS, require_encoder
 from sfumato.io.metadata import tiff_exif, without_orientation
 from sfumato.io.picture import Metadata, Picture
 from sfumato.types import Labels
@@ -68,11 +68,13 @@ def encode_picture(
 
     Raises:
         SettingsError: the quality is out of range.
-        OutputError: there is no such format, or it cannot hold a picture of this size or its metadata.
+        OutputError: there is no such format, its encoder is not installed, or it cannot hold a picture of
+            this size or its metadata.
     """
     wanted = format or picture.format
     if wanted not in FORMATS:
         raise OutputError(f"no encoder for {wanted}; choose one of {', '.join(sorted(FORMATS))}")
+    require_encoder(wanted)
     if quality not in range(1, 101):
         raise SettingsError(f"quality {quality} is out of range; choose 1 to 100")
     buffer = BytesIO()

@@ -1,6 +1,7 @@
 """Tell picture formats by content and by suffix; nothing is decoded here."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from sfumato.errors import OutputError
@@ -54,13 +55,24 @@ def format_of(path: Path) -> str:
     """Return the format in which a file of this name is written.
 
     Raises:
-        OutputError: the suffix belongs to no format.
+        OutputError: the suffix belongs to no format, or to one whose encoder is not installed.
     """
     if format := _SUFFIXES.get(path.suffix.lower()):
+        require_encoder(format)
         return format
     raise OutputError(
         f"no picture format for {shown(path.name)}; end the name in .jpg, .png, .webp, .tiff, .avif or .heic"
     )
+
+
+def require_encoder(format: str) -> None:
+    """Refuse to write HEIC without its encoder, which is large and under the GPL; reading needs none.
+
+    Raises:
+        OutputError: pillow-heif is not installed.
+    """
+    if format == "HEIF" and find_spec("pillow_heif") is None:
+        raise OutputError("writing HEIC needs pillow-heif; try: pip install 'sfumato[heic]', or write .avif")
 
 
 def sniff(head: bytes) -> str | None:

@@ -98,17 +98,19 @@ class LightDetector:
 
     def _search(self, image: Image) -> Rows:
         """Return what every level reports, in pixels of the picture."""
+        frame = (image.shape[0], image.shape[1])
         found, copy = [], image
-        for level in plan_levels(image.shape[:2]):
+        for level in plan_levels(frame):
             copy = reduce_image(copy, level.shape)
             rows = self._search_level(copy)
             size = row_sizes(rows)
             rows = rows[(size >= level.smallest) & (size <= level.largest)]
-            found.append(rescale_rows(rows, level.shape, image.shape[:2]))
+            found.append(rescale_rows(rows, level.shape, frame))
         return np.concatenate(found)
 
     def _search_level(self, image: Image) -> Rows:
-        return np.concatenate([self._search_tile(image, *tile) for tile in cut_tiles(image.shape[:2])])
+        tiles = cut_tiles((image.shape[0], image.shape[1]))
+        return np.concatenate([self._search_tile(image, *tile) for tile in tiles])
 
     def _search_tile(self, image: Image, inner: "Window", outer: "Window") -> Rows:
         """Return the faces of one tile whose centre lies in its inner part, in pixels of the level."""

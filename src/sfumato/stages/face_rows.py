@@ -29,9 +29,8 @@ def decode_map(output: NDArray[np.float32], stride: int, seen: float) -> Rows:
     centre = cells[1:3] * stride + middle
     half = np.exp(np.clip(cells[3:5], -4, 5)) * (stride / 2)
     points = cells[5:].reshape(5, 2, -1) * stride + middle
-    return np.concatenate([centre - half, centre + half, points.reshape(10, -1), cells[:1]]).T.astype(
-        np.float32
-    )
+    columns = np.concatenate([centre - half, centre + half, points.reshape(10, -1), cells[:1]])
+    return np.asarray(columns.T, dtype=np.float32)
 
 
 def encode_cell(row: Rows, stride: int, cell: tuple[int, int]) -> NDArray[np.float32]:
@@ -52,7 +51,7 @@ def rescale_rows(rows: Rows, shape: tuple[int, int], target: tuple[int, int]) ->
 
 def mirror_rows(rows: Rows, width: int) -> Rows:
     """Return the rows as the mirrored picture of `width` pixels shows them; left and right points swap."""
-    points = rows[:, :14].reshape(-1, 7, 2).copy()
+    points: Rows = rows[:, :14].reshape(-1, 7, 2).copy()
     points[:, :, 0] = width - 1 - points[:, :, 0]
     points[:, :2, 0] = points[:, 1::-1, 0]
     points = points[:, [0, 1, 3, 2, 4, 6, 5]]

@@ -155,8 +155,8 @@ def face_difference(crop: Image, restored: Image) -> FloatImage:
     light = difference @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     colour = difference - light[..., None]
     scale = crop.shape[0] / ALIGNED_SIZE
-    light -= cv2.GaussianBlur(light, (0, 0), 24.0 * scale)
-    colour -= cv2.GaussianBlur(colour, (0, 0), 6.0 * scale)
+    light = np.subtract(light, cv2.GaussianBlur(light, (0, 0), 24.0 * scale), dtype=np.float32)
+    colour = np.subtract(colour, cv2.GaussianBlur(colour, (0, 0), 6.0 * scale), dtype=np.float32)
     if _is_grey(crop):
         colour[:] = 0
     window = fade_window(crop.shape[0])

@@ -54,7 +54,7 @@ class Parsing:
         """Return the likeliest class of each pixel; face classes count only where a face was looked at."""
         eye = np.eye(len(CLASSES), dtype=np.float32)
         rows = [np.argmax(strip, axis=0) for strip in self._strips(eye, range(len(self.faces)))]
-        return np.concatenate(rows).astype(np.uint8)
+        return np.asarray(np.concatenate(rows), dtype=np.uint8)
 
     def coverage(self, strengths: Sequence[float], chosen: Collection[int] | None = None) -> Mask:
         """Return the sum of the probabilities of each pixel, each class weighted by its strength.

@@ -78,7 +78,7 @@ def _decode_stride(outputs: Sequence[Array], stride: int, width: int) -> Array:
     half = np.exp(box[kept, 2:]) * stride / 2
     marks = ((points[kept].reshape(-1, 5, 2) + cell[:, None]) * stride).reshape(-1, 10)
     parts = [centre - half, centre + half, marks, score[kept, None]]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    return np.asarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
 def _average(group: Array) -> LabelledFace:

@@ -108,7 +108,8 @@ def draw_crop(face: Image, side: int, rng: np.random.Generator) -> Image:
 
 def _turned_crop(face: Image, side: int, corner: NDArray[np.int64], rng: np.random.Generator) -> Image:
     centre = (corner[0] + side / 2, corner[1] + side / 2)
-    matrix = cv2.getRotationMatrix2D(centre, float(rng.uniform(-12, 12)), float(rng.uniform(0.75, 1.05)))
+    turn, scale = float(rng.uniform(-12, 12)), float(rng.uniform(0.75, 1.05))
+    matrix = np.asarray(cv2.getRotationMatrix2D(centre, turn, scale), dtype=np.float64)
     matrix[:, 2] -= corner
     warped = cv2.warpAffine(
         face, matrix, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101

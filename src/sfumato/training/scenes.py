@@ -125,7 +125,7 @@ def transform_boxes(boxes: Array, matrix: Affine) -> Array:
         [np.hypot(half[:, 0] * c, half[:, 1] * s), np.hypot(half[:, 0] * s, half[:, 1] * c)], axis=1
     )
     centre = transform_points(matrix, (boxes[:, :2] + boxes[:, 2:]) / np.float32(2))
-    return np.concatenate([centre - reach, centre + reach], axis=1).astype(np.float32)
+    return np.asarray(np.concatenate([centre - reach, centre + reach], axis=1), dtype=np.float32)
 
 
 def lay(scene: Scene, layer: Layer, matrix: Affine) -> Scene:

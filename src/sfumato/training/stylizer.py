@@ -39,6 +39,7 @@ from sfumato.training.stylizer_losses import (
     style_of,
 )
 from sfumato.training.stylizer_options import StylizerOptions
+from sfumato.types import Image
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -51,11 +52,11 @@ class PhotoSource:
     portraits: tuple[tuple[Path, ...], ...]
     options: StylizerOptions
 
-    def draw(self, rng: np.random.Generator) -> list[np.ndarray]:
+    def draw(self, rng: np.random.Generator) -> list[Image]:
         """Return one batch of crops."""
         return [self._one(rng) for _ in range(self.options.batch)]
 
-    def _one(self, rng: np.random.Generator) -> np.ndarray:
+    def _one(self, rng: np.random.Generator) -> Image:
         options = self.options
         if rng.random() < options.portrait_share:
             paths, scales = self.portraits[rng.integers(len(self.portraits))], options.portrait_scales
