@@ -35,6 +35,22 @@ class PictureTooLargeError(InputError):
     http_status = 413
 
 
+UNREADABLE = "file that cannot be read"
+"""Kind of a `DatasetError`: missing, truncated, encrypted or no picture."""
+
+
+class DatasetError(InputError):
+    """A file of a data set cannot be used.
+
+    Attributes:
+        kind: in which way, the same words for every such file, so that a report can count them.
+    """
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
 class SettingsError(SfumatoError):
     """A setting has no such value: unknown style, class, range or combination."""
 

@@ -1,6 +1,7 @@
 """Hold every choice a user can make and refuse those that mean nothing; the only reader of environment and TOML."""
 
 import difflib
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -187,3 +188,22 @@ def did_you_mean(name: str, known: Mapping[str, object]) -> str:
     """
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def read_choices(path: Path) -> Mapping[str, object]:
+    """Return the choices of a TOML or JSON file by name; of the `config.json` of a run, those it was started with.
+
+    Raises:
+        SettingsError: the file is missing, is neither, or holds no table.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        loaded = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except FileNotFoundError as error:
+        raise SettingsError(f"config {path} is missing; name a TOML or JSON file") from error
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"config {path} cannot be read: {error}; correct it") from error
+    table = loaded.get("options", loaded) if isinstance(loaded, dict) else None
+    if not isinstance(table, dict):
+        raise SettingsError(f"config {path} holds no options; write name = value")
+    return table

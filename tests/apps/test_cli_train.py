@@ -50,10 +50,19 @@ def test_a_detector_is_measured_against_reference_faces(cli: Cli, save: Save, tm
 
 def test_a_segmenter_is_measured_class_by_class(cli: Cli, portraits: Path) -> None:
     report = json.loads(cli("evaluate", "segmenter", "--data", portraits, "--json").text)
-    assert set(report) == {"classes", "mean", "face", "accuracy"}
+    assert set(report) == {"classes", "f1", "boundary_f1", "mean", "face", "accuracy"}
     assert report["classes"]["skin"] > 0
     assert report["classes"]["lips"] is None
     assert "accuracy" in cli("evaluate", "segmenter", "--data", portraits).text
+    assert cli("evaluate", "segmenter", "--data", portraits, "-q").text == ""
+
+
+def test_predictions_are_saved_beside_photo_and_truth(cli: Cli, portraits: Path, tmp_path: Path) -> None:
+    words = ("evaluate", "segmenter", "--data", portraits, "--save", tmp_path / "shown")
+    assert cli(*words).code == 0
+    assert len(list((tmp_path / "shown").iterdir())) == 4
+    assert "exists" in cli(*words).refused_with(4)
+    assert cli(*words, "--overwrite").code == 0
 
 
 def test_training_without_pytorch_is_one_line(tmp_path: Path) -> None:
@@ -80,14 +89,73 @@ def test_every_training_has_help_with_examples_and_a_budget(cli: Cli, task: str)
         assert word in text
 
 
-@pytest.mark.slow
-def test_a_training_leaves_a_model_and_its_log_in_one_folder(
-    cli: Cli, save: Save, portraits: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def folders(save: Save, portraits: Path, tmp_path: Path) -> tuple[str | Path, ...]:
     for k in range(2):
         save(f"people/images/{k}.png"), save(f"people/masks/{k}.png"), save(f"views/{k}.png")
-    folders = ("--portraits", portraits, "--people", tmp_path / "people", "--backgrounds", tmp_path / "views")
-    ran = cli("train", "segmenter", *folders, "--out", tmp_path / "run", "--steps", "1", "--seed", "7")
+    return ("--portraits", portraits, "--people", tmp_path / "people", "--backgrounds", tmp_path / "views")
+
+
+SHORT = ("--steps", "2", "--size", "64", "--batch", "2", "--workers", "0", "--no-pretrained")
+
+
+@pytest.mark.slow
+def test_a_training_leaves_a_model_that_is_exported_and_measured(
+    cli: Cli, folders: tuple[str | Path, ...], portraits: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    ran = cli("train", "segmenter", *folders, "--out", run, *SHORT, "--seed", "7")
     assert ran.code == 0, ran.err
-    assert Path(ran.text.splitlines()[-1]).is_file()
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["task"] == "segmenter"
+    assert Path(ran.text.splitlines()[-1]) == run / "segmenter-light.onnx"
+    config = json.loads((run / "config.json").read_text())
+    assert (config["task"], config["options"]["seed"], config["options"]["size"]) == ("segmenter", 7, 64)
+    words = ("export", "segmenter", run / "best.safetensors", "-o", tmp_path / "a.onnx")
+    report = json.loads(cli(*words, "--json").text)
+    assert report["bytes"] == (tmp_path / "a.onnx").stat().st_size
+    assert report["difference"] < 2e-2
+    assert "exists" in cli(*words).refused_with(4)
+    measured = cli("evaluate", "segmenter", "--data", portraits, "--model", tmp_path / "a.onnx", "--json")
+    assert 0 <= json.loads(measured.text)["accuracy"] <= 1
+
+
+@pytest.mark.slow
+def test_a_run_is_repeated_from_its_config_and_options_given_win(
+    cli: Cli, folders: tuple[str | Path, ...], tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert cli("train", "segmenter", *folders, "--out", first, *SHORT).code == 0
+    ran = cli("train", "segmenter", "--config", first / "config.json", "--out", second, "--seed", "5")
+    assert ran.code == 0, ran.err
+    one, two = (json.loads((run / "config.json").read_text())["options"] for run in (first, second))
+    assert two["seed"] == 5
+    assert {**one, "seed": 5} == two
+    assert two["cache"] == str(first / "cache")
+
+
+def test_a_config_with_an_unknown_option_is_refused(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("learning_rat = 0.1\n")
+    ran = cli("train", "segmenter", "--config", tmp_path / "run.toml", "--out", tmp_path / "run")
+    assert "unknown option 'learning_rat'; did you mean 'learning_rate'" in ran.refused_with(2)
+
+
+@pytest.mark.parametrize("text", ["[", "options = 3\n"])
+def test_a_config_that_cannot_be_read_is_refused(cli: Cli, tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    ran = cli("train", "segmenter", "--config", tmp_path / "run.toml", "--out", tmp_path / "run")
+    assert "run.toml" in ran.refused_with(2)
+    gone = cli("train", "segmenter", "--config", tmp_path / "gone.toml", "--out", tmp_path / "run")
+    assert "is missing; name a TOML or JSON file" in gone.refused_with(2)
+
+
+@pytest.mark.parametrize(
+    ("words", "refusal"),
+    [
+        (("--size", "100"), "--size 100 is no multiple of 32; use 96"),
+        (("--batch", "3", "--devices", "2"), "--batch 3 cannot be dealt to 2 devices"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_before_any_work(
+    cli: Cli, folders: tuple[str | Path, ...], tmp_path: Path, words: tuple[str, ...], refusal: str
+) -> None:
+    ran = cli("train", "segmenter", *folders, "--out", tmp_path / "run", *words)
+    assert refusal in ran.refused_with(2)

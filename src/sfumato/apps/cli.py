@@ -10,7 +10,9 @@ from pathlib import Path
 import typer
 
 from sfumato.apps import cli_options as options
+from sfumato.apps import cli_train_segmenter  # noqa: F401  # adds its command to train_app
 from sfumato.apps.cli_evaluate import evaluate_app
+from sfumato.apps.cli_export import export_app
 from sfumato.apps.cli_inputs import STREAM, plan_jobs
 from sfumato.apps.cli_pipeline import Build, build_chosen, choose_settings
 from sfumato.apps.cli_report import (
@@ -47,6 +49,7 @@ models_app = typer.Typer(help=options.MODELS_HELP)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(export_app, name="export")
 
 
 def main() -> None:

@@ -1,12 +1,20 @@
 """Offer the measurements of the embedded networks on a terminal."""
 
+from collections.abc import Mapping
 from math import isnan
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from sfumato.apps.cli_options import DeviceOption, ExactOption, JsonOption, describe
+from sfumato.apps.cli_options import (
+    DeviceOption,
+    ExactOption,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    describe,
+)
 from sfumato.apps.cli_pipeline import build_chosen, choose_settings
 from sfumato.apps.cli_report import Voice
 from sfumato.apps.cli_train import needing_pytorch
@@ -39,6 +47,7 @@ def evaluate_detector(
     device: DeviceOption = None,
     exact: ExactOption = None,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Measure the detector."""
     with needing_pytorch():
@@ -47,7 +56,7 @@ def evaluate_detector(
     scores, _ = evaluate_folder(pipeline.detect_faces, data, leave_out=leave_out)
     error = _number(scores.landmark_error)
     counts = {"found": scores.found, "missed": scores.missed, "false": scores.false}
-    voice = Voice(json=as_json)
+    voice = Voice(json=as_json, quiet=quiet)
     voice.say(f"recall {scores.recall:.3f}, precision {scores.precision:.3f}: " + _listed(counts))
     voice.say(
         f"landmark error {error:.3f} of the distance of the eyes" if error is not None else "no face found"
@@ -58,35 +67,64 @@ def evaluate_detector(
 @evaluate_app.command(
     "segmenter",
     help=describe(
-        "Intersection over union of each class on a folder in EasyPortrait's layout.",
+        "Overlap (IoU, F1) and border (F1 within 2 px at 512) of each class on a data set in EasyPortrait's layout.",
         "sfumato evaluate segmenter --data easyportrait",
         "sfumato evaluate segmenter --data easyportrait --split test --json",
+        "sfumato evaluate segmenter --data easyportrait --model runs/paper/unet-efficientnet-b2.onnx --save shown/",
     ),
 )
 def evaluate_segmenter(
     context: typer.Context,
     data: Data,
     split: Annotated[str, typer.Option("--split", help="Sub-folder of images and of annotations.")] = "val",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="ONNX file of a segmenter, instead of the embedded one.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder for photo, prediction and truth side by side, one PNG each.")
+    ] = None,
     device: DeviceOption = None,
     exact: ExactOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Measure the segmenter, faces found by the detector."""
+    """Measure a segmenter, faces found by the detector."""
     with needing_pytorch():
         from sfumato.evaluation.parsing import evaluate_segmenter as measure
+        from sfumato.evaluation.side_by_side import SideBySide
+        from sfumato.training.segmenter_card import parse_with
     pipeline = build_chosen(context, choose_settings({"device": device, "exact": exact}))
-    scores = measure(pipeline.segment, data, split)
-    voice = Voice(json=as_json)
-    totals = {"mean": scores.mean, "face": scores.face, "accuracy": scores.accuracy}
-    for name, value in {**scores.classes, **totals}.items():
-        voice.say(f"{name:12} {value:.3f}")
-    classes = {name: _number(value) for name, value in scores.classes.items()}
-    voice.tell({"classes": classes, **{name: _number(value) for name, value in totals.items()}})
+    parse = parse_with(model) if model else pipeline.segment
+    show = SideBySide(save, overwrite=overwrite) if save else None
+    scores = measure(parse, data, split, show)
+    voice = Voice(json=as_json, quiet=quiet)
+    voice.say(f"{'':12} {'IoU':>6} {'F1':>6} {'border':>6}")
+    for name in scores.classes:
+        values = (scores.classes[name], scores.f1[name], scores.boundary_f1[name])
+        voice.say(f"{name:12} " + " ".join(f"{value:6.3f}" for value in values))
+    voice.say(f"{'face':12} {scores.face:6.3f} {'':6} {scores.boundary_f1['face']:6.3f}")
+    voice.say(f"mean IoU {scores.mean:.3f}, pixel accuracy {scores.accuracy:.3f}")
+    voice.tell(
+        {
+            "classes": _numbers(scores.classes),
+            "f1": _numbers(scores.f1),
+            "boundary_f1": _numbers(scores.boundary_f1),
+            **_numbers({"mean": scores.mean, "face": scores.face, "accuracy": scores.accuracy}),
+        }
+    )
 
 
 def _number(value: float) -> float | None:
     """Return the value as JSON holds it, which knows no NaN."""
     return None if isnan(value) else value
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in values.items()}
 
 
 def _listed(counts: dict[str, int]) -> str:

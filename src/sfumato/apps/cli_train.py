@@ -17,7 +17,8 @@ DATA = "Data"
 BUDGET = "Budget"
 
 
-def _folder(name: str, text: str) -> typer.models.OptionInfo:
+def folder_option(name: str, text: str) -> typer.models.OptionInfo:
+    """Return the option of a folder of training data, which must exist."""
     info: typer.models.OptionInfo = typer.Option(
         name, help=text, rich_help_panel=DATA, exists=True, file_okay=False
     )
@@ -44,10 +45,10 @@ Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", min=0, help="Seed of every choice.", rich_help_panel=BUDGET)
 ]
 Parsed: TypeAlias = Annotated[
-    Path, _folder("--portraits", "Portraits in EasyPortrait's layout: images/train, annotations/train.")
+    Path, folder_option("--portraits", "Portraits in EasyPortrait's layout: images/train, annotations/train.")
 ]
 Backgrounds: TypeAlias = Annotated[
-    list[Path], _folder("--backgrounds", "Photos without people; may be given several times.")
+    list[Path], folder_option("--backgrounds", "Photos without people; may be given several times.")
 ]
 Vgg: TypeAlias = Annotated[Path, _file("--vgg", "Weights of VGG19 to relu3_1.")]
 
@@ -70,7 +71,9 @@ train_app = typer.Typer(
 )
 def train_detector(
     portraits: Parsed,
-    people: Annotated[list[Path], _folder("--people", "Photos with people; may be given several times.")],
+    people: Annotated[
+        list[Path], folder_option("--people", "Photos with people; may be given several times.")
+    ],
     backgrounds: Backgrounds,
     yunet: Annotated[Path, _file("--yunet", "ONNX file of YuNet with dynamic sizes.")],
     out: Out,
@@ -88,31 +91,6 @@ def train_detector(
 
 
 @train_app.command(
-    "segmenter",
-    help=describe(
-        "Train the nine-class segmenter.",
-        "sfumato train segmenter --portraits easyportrait --people person_masks --backgrounds views \\",
-        "    --out runs/segmenter --minutes 120",
-    ),
-)
-def train_segmenter(
-    portraits: Parsed,
-    people: Annotated[Path, _folder("--people", "Folder with images and binary masks of whole people.")],
-    backgrounds: Backgrounds,
-    out: Out,
-    steps: Steps = 20_000,
-    minutes: Minutes = None,
-    seed: Seed = 0,
-) -> None:
-    """Train the segmenter."""
-    with needing_pytorch():
-        from sfumato.training import segmenter
-    schedule = make_schedule(steps, minutes, seed)
-    options = segmenter.SegmenterOptions(portraits, people, tuple(backgrounds), schedule)
-    print(segmenter.train_segmenter(options, out, report))
-
-
-@train_app.command(
     "stylizer",
     help=describe(
         "Train a light generator that paints in the style of a folder of paintings.",
@@ -121,9 +99,9 @@ def train_segmenter(
     ),
 )
 def train_stylizer(
-    photos: Annotated[Path, _folder("--photos", "Photos.")],
-    portraits: Annotated[list[Path], _folder("--portraits", "Portraits; may be given several times.")],
-    paintings: Annotated[Path, _folder("--paintings", "Paintings of one style.")],
+    photos: Annotated[Path, folder_option("--photos", "Photos.")],
+    portraits: Annotated[list[Path], folder_option("--portraits", "Portraits; may be given several times.")],
+    paintings: Annotated[Path, folder_option("--paintings", "Paintings of one style.")],
     vgg: Vgg,
     out: Out,
     steps: Steps = 20_000,
@@ -147,7 +125,7 @@ def train_stylizer(
     ),
 )
 def train_restorer(
-    images: Annotated[Path, _folder("--images", "Aligned 512x512 faces.")],
+    images: Annotated[Path, folder_option("--images", "Aligned 512x512 faces.")],
     vgg: Vgg,
     out: Out,
     steps: Steps = 20_000,

@@ -1,64 +1,99 @@
-"""Measure a segmenter on labelled portraits: IoU of each class and of the face; it trains nothing."""
+"""Measure a segmenter on labelled portraits: overlap and border of each class and of the face; it trains nothing."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from sfumato.training.parsing_samples import Sample, read_parsing
+from sfumato.errors import InputError
+from sfumato.evaluation.boundary import BoundaryCounts, count_boundaries
+from sfumato.training.easyportrait import find_portraits, report_faults
+from sfumato.training.parsing_cache import iterate_samples
+from sfumato.training.parsing_samples import Sample
 from sfumato.types import CLASSES, FACE_CLASSES, Image, Labels
 
 REPORTED_CLASSES: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
 """Classes of the mean IoU; teeth are left out, for their labels in the converted data are a heuristic."""
 
+Parse = Callable[[Image], Labels]
+Show = Callable[[Image, Labels, Labels], None]
+"""Be shown a photo, its predicted and its true labels."""
+
 
 @dataclass(frozen=True, slots=True)
 class ParsingScores:
-    """Intersection over union (IoU) in 0..1, from one confusion matrix over all pixels.
+    """Scores in 0..1 over all pixels of all pictures.
 
     Attributes:
-        classes: IoU of each class by name; nan where the class occurs in neither.
-        mean: mean over `REPORTED_CLASSES`.
+        classes: intersection over union (IoU) of each class by name; nan where the class occurs in neither.
+        mean: mean IoU over `REPORTED_CLASSES`.
         face: IoU of the face region (skin, brows, eyes, lips, teeth).
         accuracy: share of right pixels.
+        f1: F1 (Dice) of each class by name.
+        boundary_f1: F1 of the borders of each class and of `face`, within 2 px at 512 (see `boundary`).
     """
 
     classes: Mapping[str, float]
     mean: float
     face: float
     accuracy: float
+    f1: Mapping[str, float]
+    boundary_f1: Mapping[str, float]
 
 
 def score_parsing(pairs: Iterable[tuple[Labels, Labels]]) -> ParsingScores:
     """Return the scores of (predicted, true) label pictures."""
     metric = MulticlassConfusionMatrix(len(CLASSES))
+    borders = {name: BoundaryCounts() for name in (*CLASSES, "face")}
     for predicted, true in pairs:
         metric.update(torch.from_numpy(predicted), torch.from_numpy(true))
-    return _scores(metric.compute().double())
+        for index, name in enumerate(CLASSES):
+            borders[name] += count_boundaries(predicted == index, true == index)
+        borders["face"] += count_boundaries(np.isin(predicted, FACE_CLASSES), np.isin(true, FACE_CLASSES))
+    return _scores(metric.compute().double(), {name: counts.f1 for name, counts in borders.items()})
 
 
-def _scores(matrix: torch.Tensor) -> ParsingScores:
+def _scores(matrix: torch.Tensor, boundary_f1: Mapping[str, float]) -> ParsingScores:
     """Return the scores of a confusion matrix, true classes in rows."""
-    hits = matrix.diag()
-    iou = hits / (matrix.sum(0) + matrix.sum(1) - hits)
+    hits, total = matrix.diag(), matrix.sum(0) + matrix.sum(1)
+    iou, f1 = hits / (total - hits), 2 * hits / total
     face = list(FACE_CLASSES)
     both = matrix[face][:, face].sum()
     either = matrix[face].sum() + matrix[:, face].sum() - both
     return ParsingScores(
-        dict(zip(CLASSES, iou.tolist(), strict=True)),
-        float(iou[list(REPORTED_CLASSES)].nanmean()),
-        float(both / either),
-        float(hits.sum() / matrix.sum()),
+        classes=dict(zip(CLASSES, iou.tolist(), strict=True)),
+        mean=float(iou[list(REPORTED_CLASSES)].nanmean()),
+        face=float(both / either),
+        accuracy=float(hits.sum() / matrix.sum()),
+        f1=dict(zip(CLASSES, f1.tolist(), strict=True)),
+        boundary_f1=boundary_f1,
     )
 
 
-def evaluate_segmenter(parse: Callable[[Image], Labels], root: Path, split: str = "val") -> ParsingScores:
-    """Return the scores of `parse` on a split of a folder in EasyPortrait's layout, at the photos' own size."""
-    return score_samples(parse, read_parsing(root, split))
+def evaluate_segmenter(
+    parse: Parse, root: Path, split: str = "val", show: Show | None = None
+) -> ParsingScores:
+    """Return the scores of `parse` on a split of a data set in EasyPortrait's layout, at the photos' own size.
+
+    Raises:
+        InputError: a photo has no mask or the other way round, or a pair cannot be used.
+    """
+    portraits = find_portraits(root, split)
+    if portraits.faults:
+        raise InputError(f"{root}: {' '.join(report_faults(portraits.faults).split())}")
+    return score_samples(parse, iterate_samples(portraits.pairs), show)
 
 
-def score_samples(parse: Callable[[Image], Labels], samples: Sequence[Sample]) -> ParsingScores:
-    """Return the scores of `parse` on labelled pictures."""
-    return score_parsing((parse(sample.image), sample.labels) for sample in samples)
+def score_samples(parse: Parse, samples: Iterable[Sample], show: Show | None = None) -> ParsingScores:
+    """Return the scores of `parse` on labelled pictures, showing each to `show`."""
+
+    def predict(sample: Sample) -> tuple[Labels, Labels]:
+        predicted = parse(sample.image)
+        if show is not None:
+            show(sample.image, predicted, sample.labels)
+        return predicted, sample.labels
+
+    return score_parsing(map(predict, samples))

@@ -1,47 +1,55 @@
 """Change how a training picture was lit, shot and stored, without moving a pixel; it keeps no random state."""
 
-import cv2
+import os
+import threading
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from sfumato.types import FloatImage, Image
+from sfumato.types import Image
+
+if TYPE_CHECKING:
+    import albumentations
+
+_local = threading.local()
 
 
 def vary_photo(image: Image, rng: np.random.Generator) -> Image:
-    """Return the picture under another light, camera and file: tone, cast, grey, blur, noise and JPEG."""
-    picture = _vary_tone(image.astype(np.float32), rng)
-    if rng.random() < 0.15:
-        picture = _old_photo(picture, rng)
-    if rng.random() < 0.25:
-        sigma = float(rng.uniform(0.4, 1.8))
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), dtype=np.float32)
-    if rng.random() < 0.3:
-        noise = rng.normal(0, rng.uniform(1, 12), picture.shape).astype(np.float32)
-        picture = picture + noise
-    rounded = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return _store_as_jpeg(rounded, rng) if rng.random() < 0.3 else rounded
+    """Return the picture under another light, camera and file: tone, cast, grey, shadow, blur, noise, JPEG."""
+    if not hasattr(_local, "photometry"):
+        _local.photometry = _compose()  # one a thread: it is seeded in place
+    _local.photometry.set_random_seed(int(rng.integers(2**31)))
+    return np.asarray(_local.photometry(image=image)["image"], dtype=np.uint8)
 
 
-def _vary_tone(picture: FloatImage, rng: np.random.Generator) -> FloatImage:
-    gamma = np.exp(rng.normal(0, 0.3))
-    cast = np.exp(rng.normal(0, 0.08, 3)).astype(np.float32)
-    contrast, shift = rng.uniform(0.65, 1.25), rng.normal(0, 14)
-    toned = 255 * (picture / 255) ** gamma * cast
-    toned = (toned - 128) * contrast + 128 + shift
-    grey = toned.mean(axis=2, keepdims=True)
-    return np.asarray(grey + (toned - grey) * rng.uniform(0.4, 1.35), dtype=np.float32)
+def _compose() -> "albumentations.Compose":
+    """Return the changes, each by its own chance (Buslaev et al., Albumentations, 2020)."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else it asks the network for its newest version
+    import albumentations as A  # its documented alias
 
-
-def _old_photo(picture: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Return a grey picture, sepia at times."""
-    grey = picture @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    tint = (
-        np.array([1.08, 1.0, 0.82], dtype=np.float32) if rng.random() < 0.4 else np.ones(3, dtype=np.float32)
+    blur = [
+        A.GaussianBlur(blur_limit=0, sigma_limit=(0.4, 1.8)),
+        A.MotionBlur(blur_limit=(3, 7)),
+        A.Defocus(radius=(1, 3), alias_blur=(0.1, 0.4)),
+        A.Downscale(scale_range=(0.4, 0.8)),
+    ]
+    noise = [
+        A.GaussNoise(std_range=(0.005, 0.03)),
+        A.ISONoise(color_shift=(0.01, 0.05), intensity=(0.1, 0.3)),
+    ]
+    light = [
+        A.RandomGamma(gamma_limit=(60, 170)),
+        A.RandomBrightnessContrast(brightness_limit=(-0.25, 0.15), contrast_limit=(-0.3, 0.25)),
+        A.PlanckianJitter(),
+        A.PlasmaShadow(shadow_intensity_range=(0.2, 0.6)),
+    ]
+    return A.Compose(
+        [
+            A.SomeOf(light, n=2, replace=False, p=0.6),
+            A.HueSaturationValue(hue_shift_limit=8, sat_shift_limit=(-90, 35), val_shift_limit=10, p=0.5),
+            A.OneOf([A.ToGray(), A.ToSepia()], p=0.12),
+            A.OneOf(blur, p=0.3),
+            A.OneOf(noise, p=0.2),
+            A.ImageCompression(quality_range=(25, 90), p=0.3),
+        ]
     )
-    return np.asarray(grey[..., None] * tint, dtype=np.float32)
-
-
-def _store_as_jpeg(image: Image, rng: np.random.Generator) -> Image:
-    quality = int(rng.integers(25, 90))
-    stored = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    loaded = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), dtype=np.uint8)
-    return np.ascontiguousarray(loaded[..., ::-1])

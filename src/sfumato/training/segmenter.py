@@ -1,153 +1,179 @@
-"""Train the light U-Net that parses portraits (paper, section 2.4) and export it."""
+"""Train a segmenter that parses portraits (paper, section 2.4) and export it."""
 
-import copy
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Literal, cast
 
-import numpy as np
+import lightning.pytorch as pl
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
-from torch.nn import functional
+from torchmetrics.classification import MulticlassJaccardIndex
 
+from sfumato.errors import ModelError
 from sfumato.export import check_parity, export_onnx
+from sfumato.nets.paper_unet import PaperUNet
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
-from sfumato.training.loop import Batch, Report, Schedule, set_layout, train, update_average, write_config
-from sfumato.training.parsing_samples import (
-    SOMEBODY,
-    ParsingSource,
-    compose_sample,
-    read_parsing,
-    read_people,
-    read_rgb,
-)
+from sfumato.training.imagenet import imagenet_weights_path, load_imagenet
+from sfumato.training.lightning_run import SCORE, Drawn, DrawnData, RunOptions, run_training
+from sfumato.training.loop import Report, set_layout, write_config
+from sfumato.training.loss_curve import draw_loss_curve
+from sfumato.training.parsing_losses import parsing_loss
 from sfumato.training.segmenter_card import write_segmenter_card
+from sfumato.training.segmenter_data import (
+    ComposedDraw,
+    SegmenterFolders,
+    SquaredSamples,
+    load_portraits,
+    load_source,
+)
+from sfumato.types import CLASSES
 
-CLASS_WEIGHTS = (1.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0, 2.0, 3.0)
-"""Weights of the cross-entropy: brows, eyes and mouth cover few pixels."""
+Network = Literal["unet-light", "unet-efficientnet-b2"]
+
+MODEL_NAMES: Mapping[Network, str] = {
+    "unet-light": "segmenter-light",
+    "unet-efficientnet-b2": "unet-efficientnet-b2",
+}
+"""Name of the exported file of each network."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmenterOptions:
-    """Say what to train the segmenter on.
+    """Say what to train the segmenter on, and how.
 
     Attributes:
-        portraits: folder in EasyPortrait's layout (`images/train`, `annotations/train`).
-        people: folder with `images` and binary `masks` of whole people.
-        backgrounds: folders of photos without people.
-        size: side of a training picture in pixels.
+        pretrained: start the encoder from ImageNet weights: of an installed package for unet-light (`imagenet`), from
+            the Hugging Face hub for unet-efficientnet-b2.
+        size: side of a training picture in pixels; a multiple of 32.
+        encoder_rate: learning rate of the encoder, as a part of the decoder's.
     """
 
-    portraits: Path
-    people: Path
-    backgrounds: tuple[Path, ...]
-    schedule: Schedule
+    folders: SegmenterFolders
+    run: RunOptions = field(default_factory=RunOptions)
+    network: Network = "unet-light"
+    pretrained: bool = True
     size: int = 256
-    batch: int = 12
     learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    encoder_rate: float = 0.4
 
 
-def parsing_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return weighted cross-entropy plus Dice of the face classes; SOMEBODY pixels ask only for "not background".
-
-    Args:
-        logits: Nx9xHxW.
-        labels: NxHxW ids 0..9.
-    """
-    weights = logits.new_tensor(CLASS_WEIGHTS)
-    known = torch.where(labels == SOMEBODY, -100, labels)
-    entropy = functional.cross_entropy(logits, known, weights, ignore_index=-100, reduction="sum")
-    entropy = entropy / (known >= 0).sum().clamp(min=1)
-    log_probabilities = torch.log_softmax(logits, dim=1)
-    somebody = torch.logsumexp(log_probabilities[:, 1:], dim=1)
-    person = -(somebody * (labels == SOMEBODY)).sum() / (labels == SOMEBODY).sum().clamp(min=1)
-    return entropy + 0.5 * person + 0.5 * _dice(log_probabilities.exp(), known)
+def flatten_options(options: SegmenterOptions) -> dict[str, object]:
+    """Return every choice by its own name, as `--config` reads it back."""
+    flat = asdict(options)
+    return {**flat.pop("folders"), **flat.pop("run"), **flat}
 
 
-def _dice(probabilities: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Return 1 - Dice, averaged over the classes 1..8 that occur in the batch."""
-    truth = functional.one_hot(known.clamp(min=0), 9).movedim(-1, 1).float() * (known >= 0)[:, None]
-    seen = probabilities * (known >= 0)[:, None]
-    overlap = (seen * truth).sum((0, 2, 3))
-    total = seen.sum((0, 2, 3)) + truth.sum((0, 2, 3))
-    dice = 1 - (2 * overlap + 1) / (total + 1)
-    present = truth.sum((0, 2, 3)) > 0
-    present[0] = False
-    return dice[present].mean() if bool(present.any()) else dice.sum() * 0
+def build_network(network: Network, *, pretrained: bool = False) -> nn.Module:
+    """Return a network that maps RGB in 0..1 to nine logits, its encoder from ImageNet if `pretrained`."""
+    if network == "unet-efficientnet-b2":
+        return PaperUNet(pretrained=pretrained)
+    net = LightUNet()
+    if pretrained:
+        load_imagenet(net.encoder, imagenet_weights_path())
+    return net
 
 
-class SegmenterTrainer:
-    """Hold the U-Net, its running average and the optimizer."""
+class SegmenterModule(pl.LightningModule):
+    """Hold the network, its loss, its optimizer and its validation."""
 
     def __init__(self, options: SegmenterOptions) -> None:
-        torch.manual_seed(options.schedule.seed)
+        super().__init__()
         self.options = options
-        self.net = LightUNet()
+        torch.manual_seed(options.run.seed)
+        self.net = build_network(options.network, pretrained=options.pretrained)
         set_layout(self.net, torch.channels_last)
-        self.average = copy.deepcopy(self.net)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), options.learning_rate, weight_decay=1e-2)
+        self.jaccard = MulticlassJaccardIndex(len(CLASSES), average="none", ignore_index=-100)
 
-    @cached_property
-    def source(self) -> ParsingSource:
-        """Return the training pictures, read once."""
-        folders = self.options.backgrounds
-        paths = [p for folder in folders for p in sorted(folder.iterdir())]
-        return ParsingSource(
-            read_parsing(self.options.portraits, "train"),
-            read_people(self.options.people),
-            [read_rgb(p, 512) for p in paths],
-        )
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Map Nx3xHxW bytes to Nx9xHxW logits."""
+        scaled = (image.float() / 255).contiguous(memory_format=torch.channels_last)
+        return cast(torch.Tensor, self.net(scaled))
 
-    @property
-    def modules(self) -> Mapping[str, nn.Module]:
-        """Return what a checkpoint holds."""
-        return {"net": self.net, "average": self.average}
+    def training_step(self, batch: Drawn, _index: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        loss = parsing_loss(self(batch["image"]).float(), batch["labels"].long())
+        self.log("loss", loss, prog_bar=True)
+        return loss
 
-    @property
-    def optimizers(self) -> Mapping[str, torch.optim.Optimizer]:
-        """Return the one optimizer."""
-        return {"net": self.optimizer}
+    def validation_step(self, batch: Drawn, _index: int) -> None:
+        """Count hits and misses of a batch, and its loss."""
+        labels = batch["labels"].long()
+        logits = self(batch["image"]).float()
+        known = torch.where(labels < len(CLASSES), labels, -100)
+        self.jaccard.update(logits.argmax(1), known)
+        self.log("val_loss", parsing_loss(logits, labels), batch_size=len(labels), sync_dist=True)
 
-    def sample(self, rng: np.random.Generator) -> Batch:
-        """Draw `batch` labelled pictures."""
-        drawn = [compose_sample(self.source, self.options.size, rng) for _ in range(self.options.batch)]
-        images = torch.from_numpy(np.stack([s.image for s in drawn])).permute(0, 3, 1, 2)
-        return {"image": images, "labels": torch.from_numpy(np.stack([s.labels for s in drawn]))}
+    def on_validation_epoch_end(self) -> None:
+        """Log the IoU of each class and, as the score, their mean."""
+        values = self.jaccard.compute()
+        self.jaccard.reset()
+        self.log(SCORE, values.mean(), prog_bar=True)
+        self.log_dict({f"val_iou_{name}": value for name, value in zip(CLASSES, values, strict=True)})
 
-    def step(self, batch: Batch) -> Mapping[str, float]:
-        """Take one AdamW step."""
-        images = (batch["image"].float() / 255).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = self.net(images)
-        loss = parsing_loss(logits.float(), batch["labels"].long())
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
-        update_average(self.average, self.net, 0.998)
-        return {"loss": float(loss.detach())}
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return AdamW over two groups: the encoder, and all the rest at the full rate."""
+        options = self.options
+        encoder = [p for name, p in self.net.named_parameters() if "encoder." in name]
+        others = [p for name, p in self.net.named_parameters() if "encoder." not in name]
+        rate = options.learning_rate
+        groups: list[dict[str, Any]] = [
+            {"params": encoder, "initial_lr": options.encoder_rate * rate},
+            {"params": others, "initial_lr": rate},
+        ]
+        return torch.optim.AdamW(groups, rate, weight_decay=options.weight_decay)
 
 
-def train_segmenter(options: SegmenterOptions, run: Path, report: Report) -> Path:
-    """Train, export `run/segmenter-light.onnx`, measure it on the val split, write its card and return its path."""
-    write_config(run, {"task": "segmenter", "options": options})
-    trainer = SegmenterTrainer(options)
-    start = time.monotonic()
-    steps = train(trainer, run, options.schedule, report)
-    path = export_segmenter(trainer.average, run / "segmenter-light.onnx")
-    data = {"portraits": options.portraits, "people": options.people}
-    data |= {f"backgrounds {k}": folder for k, folder in enumerate(options.backgrounds, 1)}
-    minutes = options.schedule.minutes or (time.monotonic() - start) / 60
-    write_segmenter_card(path, data, options.schedule, steps=steps, minutes=minutes)
+def train_segmenter(options: SegmenterOptions, run: Path, report: Report, resume: Path | None = None) -> Path:
+    """Train, draw the loss curve, export the averaged network, measure it on val, write its card; return the ONNX.
+
+    Args:
+        resume: checkpoint to go on from; by default `run/last.ckpt`, where it exists.
+
+    Raises:
+        InputError: the data set is faulty or has no such split.
+    """
+    write_config(run, {"task": "segmenter", "options": flatten_options(options)})
+    module = SegmenterModule(options)
+    portraits = load_portraits(
+        options.folders, ("train", "val"), options.size, workers=options.run.workers, report=report
+    )
+    draw = ComposedDraw(load_source(options.folders, portraits["train"]), options.size)
+    data = DrawnData(draw, SquaredSamples(portraits["val"], options.size), options.run)
+    steps, seconds = run_training(module, data, run, options.run, report, resume)
+    draw_loss_curve(run)
+    path = run / f"{MODEL_NAMES[options.network]}.onnx"
+    export_segmenter(module.net, path)
+    write_segmenter_card(path, module.net, options, steps=steps, minutes=seconds / 60)
     return path
 
 
-def export_segmenter(net: LightUNet, path: Path) -> Path:
-    """Write the network with its softmax as ONNX, checked against PyTorch."""
+def export_weights(weights: Path, network: Network, path: Path) -> float:
+    """Write the ONNX of a run's safetensors file and return its largest difference from PyTorch.
+
+    Raises:
+        ModelError: the file is damaged, holds another network, or the ONNX computes something else.
+    """
+    net = build_network(network)
+    try:
+        net.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(
+            f"{weights} holds no weights of {network}; name the best.safetensors of its run, or another --network"
+        ) from error
+    return export_segmenter(net, path)
+
+
+def export_segmenter(net: nn.Module, path: Path) -> float:
+    """Write a segmenter with its softmax as ONNX and return its largest difference from PyTorch, in probability.
+
+    Raises:
+        ModelError: it differs by more than float16 weights explain.
+    """
     set_layout(net, torch.contiguous_format)
-    exported = WithSoftmax(net)
+    exported = WithSoftmax(net.cpu())
     export_onnx(exported, path, example=torch.rand(1, 3, 64, 64), outputs=["probabilities"])
-    check_parity(exported, path, torch.rand(1, 3, 96, 128), tolerance=2e-2)
-    return path
+    return check_parity(exported, path, torch.rand(1, 3, 96, 128), tolerance=2e-2)

@@ -1,22 +1,31 @@
 """Measure a trained segmenter as the pipeline uses it and write its card; it trains nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import nn
 
 from sfumato.backends import OpenVinoBackend
 from sfumato.evaluation.parsing import ParsingScores, evaluate_segmenter
-from sfumato.nets.segmenter import LightUNet
+from sfumato.evaluation.speed import time_network
 from sfumato.registry import find_embedded, model_path
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.segment import LightSegmenter
 from sfumato.training.card import ModelCard, count_parameters
-from sfumato.training.loop import Schedule
 from sfumato.types import Image, Labels
 
+if TYPE_CHECKING:
+    from sfumato.training.segmenter import SegmenterOptions
+
+TASKS: Mapping[str, str] = {
+    "unet-light": "Portrait segmentation into the nine classes of EasyPortrait, a light U-Net",
+    "unet-efficientnet-b2": "Portrait segmentation into the nine classes of EasyPortrait, the paper's U-Net",
+}
+
 LIMITS = (
-    "trained on few portraits, most of them frontal and posed; profiles, hands over faces and odd light go wrong",
-    "the teeth of the training labels are a heuristic: mouth pixels that are bright and unsaturated",
-    "beards count as skin, where EasyPortrait counts them as person",
+    "teeth: in converted CelebAMask-HQ labels they are a heuristic, mouth pixels that are bright and unsaturated",
+    "beards: skin in converted CelebAMask-HQ, person in EasyPortrait; the network follows its training data",
 )
 
 
@@ -28,38 +37,57 @@ def parse_with(model: Path) -> Callable[[Image], Labels]:
 
 
 def write_segmenter_card(
-    model: Path, data: Mapping[str, Path], schedule: Schedule, *, steps: int, minutes: float
+    model: Path, net: nn.Module, options: "SegmenterOptions", *, steps: int, minutes: float
 ) -> Path:
-    """Write the card of `model` beside it; scores are those of the val split of the portraits.
-
-    Args:
-        data: folders by the option that named them: portraits, people, backgrounds.
-    """
-    folders = " ".join(f"--{name.split()[0]} {path.name}" for name, path in data.items())
-    budget = f"--minutes {schedule.minutes:g}" if schedule.minutes else f"--steps {schedule.steps}"
+    """Write the card of `model`, exported from `net`, beside it; scores are those of the val split of the portraits."""
     card = ModelCard(
         name=model.stem,
-        task="Portrait segmentation into the nine classes of EasyPortrait, a light U-Net",
-        parameters=count_parameters(LightUNet()),
-        data=tuple(f"{path.name} ({name}): {describe_data(name)}" for name, path in data.items()),
+        task=TASKS[options.network],
+        parameters=count_parameters(net),
+        data=tuple(f"{path.name}: {use}" for path, use in _data(options)),
         licence="research use, as the licence of CelebAMask-HQ asks",
-        command=f"sfumato train segmenter {folders} --out runs/segmenter {budget} --seed {schedule.seed}",
+        command=_command(options),
         steps=steps,
         minutes=minutes,
-        seed=schedule.seed,
-        scores=listed(evaluate_segmenter(parse_with(model), data["portraits"], "val")),
+        seed=options.run.seed,
+        scores={
+            **listed(evaluate_segmenter(parse_with(model), options.folders.portraits, "val")),
+            **_speed(model),
+        },
         limits=LIMITS,
     )
     return card.write(model)
 
 
-def describe_data(name: str) -> str:
-    """Return what a folder is used for; its licence is its owner's to state."""
-    uses = {
-        "portraits": "labelled portraits, split train (CelebAMask-HQ converted: non-commercial research)",
-        "people": "photos with masks of whole people; licence not stated",
-    }
-    return uses.get(name, "pictures without people; licence not stated")
+def _data(options: "SegmenterOptions") -> Iterator[tuple[Path, str]]:
+    folders = options.folders
+    yield (
+        folders.portraits,
+        "labelled portraits, split train (CelebAMask-HQ converted: non-commercial research)",
+    )
+    if folders.people:
+        yield folders.people, "photos with masks of whole people; licence not stated"
+    for folder in folders.unmasked:
+        yield folder, "photos of people without masks, which teach where no face is; licence not stated"
+    for folder in folders.backgrounds:
+        yield folder, "pictures without people; licence not stated"
+    if options.pretrained:
+        yield Path("EfficientNet"), "encoder started from ImageNet weights (Apache-2.0)"
+
+
+def _command(options: "SegmenterOptions") -> str:
+    folders, run = options.folders, options.run
+    words = [
+        "sfumato train segmenter",
+        f"--network {options.network}",
+        f"--portraits {folders.portraits.name}",
+    ]
+    words += [f"--people {folders.people.name}"] if folders.people else []
+    words += [f"--unmasked {folder.name}" for folder in folders.unmasked]
+    words += [f"--backgrounds {folder.name}" for folder in folders.backgrounds]
+    words += [f"--minutes {run.minutes:g}" if run.minutes else f"--steps {run.steps}"]
+    words += [f"--size {options.size} --batch {run.batch} --seed {run.seed} --out runs/segmenter"]
+    return " ".join(words)
 
 
 def listed(scores: ParsingScores) -> Mapping[str, float]:
@@ -68,6 +96,16 @@ def listed(scores: ParsingScores) -> Mapping[str, float]:
     return {
         f"mean IoU over background, person, skin, brows, eyes, lips ({where})": scores.mean,
         f"IoU of the face region ({where})": scores.face,
+        f"boundary F1 of the face region, 2 px at 512 ({where})": scores.boundary_f1["face"],
         f"pixel accuracy ({where})": scores.accuracy,
         **{f"IoU of {name} ({where})": value for name, value in scores.classes.items()},
+        **{f"boundary F1 of {name} ({where})": value for name, value in scores.boundary_f1.items()},
+    }
+
+
+def _speed(model: Path) -> Mapping[str, float]:
+    backend = OpenVinoBackend(model)
+    return {
+        f"milliseconds for one {side}x{side} picture, median of 20": time_network(backend, side).median
+        for side in (256, 512)
     }
