@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image as PilImage
 
 from sfumato.evaluation.detection import (
     Rule,
     evaluate_folder,
+    is_frontal,
     landmark_error,
     match_faces,
     overlap_matrix,
@@ -88,6 +89,16 @@ def test_small_or_unsure_detections_are_no_false_alarms() -> None:
 
 def test_a_slightly_small_detection_still_finds_a_due_face() -> None:
     assert len(match_faces([face(0, 0, side=66)], [face(1, 1, side=62)]).pairs) == 1
+
+
+@given(st.floats(-0.4, 0.4), st.floats(-40, 40))
+def test_a_face_is_frontal_by_its_nose_however_it_is_turned(beside: float, degrees: float) -> None:
+    assume(abs(abs(beside) - 0.15) > 0.01)
+    upright = np.array([[-20, 0], [20, 0], [40 * beside, 22], [-15, 40], [15, 40]], dtype=np.float64)
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    points = upright @ np.array([[c, s], [-s, c]]) + 100
+    turned = Face((60, 60, 140, 160), tuple((float(x), float(y)) for x, y in points), 0.9)  # type: ignore[arg-type]  # five
+    assert is_frontal(turned) == (abs(beside) < 0.15)
 
 
 def test_landmark_error_is_measured_in_eye_distances() -> None:

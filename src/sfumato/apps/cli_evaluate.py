@@ -61,7 +61,11 @@ def evaluate_detector(
     voice.say(
         f"landmark error {error:.3f} of the distance of the eyes" if error is not None else "no face found"
     )
-    voice.tell({"recall": scores.recall, "precision": scores.precision, "landmark_error": error, **counts})
+    frontal = _number(scores.frontal_error)
+    if frontal is not None:
+        voice.say(f"{frontal:.3f} on the {len(scores.frontal_errors)} frontal faces")
+    errors = {"landmark_error": error, "frontal_landmark_error": frontal}
+    voice.tell({"recall": scores.recall, "precision": scores.precision, **errors, **counts})
 
 
 @evaluate_app.command(

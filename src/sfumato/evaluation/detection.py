@@ -59,12 +59,14 @@ class DetectionScores:
         found, missed, false: counts of faces.
         landmark_errors: for each found face the mean distance of the five points over the distance of
             the eyes.
+        frontal_errors: those of the faces that look ahead, see `is_frontal`.
     """
 
     found: int
     missed: int
     false: int
     landmark_errors: tuple[float, ...]
+    frontal_errors: tuple[float, ...] = ()
 
     @property
     def recall(self) -> float:
@@ -82,6 +84,11 @@ class DetectionScores:
     def landmark_error(self) -> float:
         """Return the median of the landmark errors; NaN if no face was found."""
         return float(np.median(self.landmark_errors)) if self.landmark_errors else float("nan")
+
+    @property
+    def frontal_error(self) -> float:
+        """Return the median of the landmark errors of frontal faces; NaN if none was found."""
+        return float(np.median(self.frontal_errors)) if self.frontal_errors else float("nan")
 
 
 def overlap_matrix(references: Sequence[Face], detections: Sequence[Face]) -> NDArray[np.float64]:
@@ -138,6 +145,14 @@ def landmark_error(reference: Face, detection: Face) -> float:
     return float(np.linalg.norm(points - detection.points, axis=1).mean() / eyes)
 
 
+def is_frontal(face: Face) -> bool:
+    """Tell whether a face looks ahead: its nose lies within 0.15 eye distances of the middle between the eyes."""
+    points = face.points.astype(np.float64)
+    axis = points[1] - points[0]
+    beside = float(np.dot(points[2] - points[:2].mean(axis=0), axis) / max(float(np.dot(axis, axis)), 1e-9))
+    return abs(beside) < 0.15
+
+
 def sum_matches(matches: Iterable[Match]) -> DetectionScores:
     """Add up the matches of many pictures."""
     listed = list(matches)
@@ -147,6 +162,7 @@ def sum_matches(matches: Iterable[Match]) -> DetectionScores:
         missed=sum(len(match.missed) for match in listed),
         false=sum(len(match.false) for match in listed),
         landmark_errors=tuple(landmark_error(*pair) for pair in pairs),
+        frontal_errors=tuple(landmark_error(*pair) for pair in pairs if is_frontal(pair[0])),
     )
 
 
