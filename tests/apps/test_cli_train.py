@@ -159,3 +159,15 @@ def test_sizes_that_do_not_fit_are_refused_before_any_work(
 ) -> None:
     ran = cli("train", "segmenter", *folders, "--out", tmp_path / "run", *words)
     assert refusal in ran.refused_with(2)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(folders: tuple[str | Path, ...], tmp_path: Path) -> None:
+    words = [str(word) for word in (*folders, "--out", tmp_path / "run", *SHORT, "--accelerator", "cpu")]
+    command = [sys.executable, "-m", "sfumato", "train", "segmenter", *words, "--devices", "2"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert "step 2 " not in ran.stdout  # lines come every twentieth step
+    assert ran.stdout.count("validated: ") == 1
+    card = (tmp_path / "run/segmenter-light.md").read_text()
+    assert "**Training**: 2 steps" in card

@@ -46,7 +46,8 @@ class ParsingScores:
 
 def score_parsing(pairs: Iterable[tuple[Labels, Labels]]) -> ParsingScores:
     """Return the scores of (predicted, true) label pictures."""
-    metric = MulticlassConfusionMatrix(len(CLASSES))
+    # Without synchronisation: the first of several training processes measures alone.
+    metric = MulticlassConfusionMatrix(len(CLASSES), sync_on_compute=False)
     borders = {name: BoundaryCounts() for name in (*CLASSES, "face")}
     for predicted, true in pairs:
         metric.update(torch.from_numpy(predicted), torch.from_numpy(true))

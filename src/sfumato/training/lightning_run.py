@@ -154,7 +154,7 @@ class Budget(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """End the run when the budget is spent."""
+        """End the run when the budget is spent; Lightning then validates once more."""
         if self.progress(trainer.global_step) >= 1:
             trainer.should_stop = True
 
@@ -219,7 +219,7 @@ class Reporter(Callback):
     ) -> None:
         """Report one step."""
         step = trainer.global_step
-        if step % self._every == 0:
+        if trainer.is_global_zero and step % self._every == 0:
             progress = self._budget.progress(step)
             left = self._budget.elapsed * (1 - progress) / progress / 60
             loss = float(trainer.callback_metrics.get("loss", math.nan))
@@ -227,6 +227,8 @@ class Reporter(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report a validation."""
+        if not trainer.is_global_zero:
+            return
         scores = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val_")}
         self._report("validated: " + ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
 
@@ -261,10 +263,7 @@ def run_training(
     with _quiet():
         trainer = _make_trainer(run, options, budget, report)
         trainer.fit(module, data, ckpt_path=start, weights_only=True)
-        steps, seconds = trainer.global_step, budget.elapsed
-        if steps % options.validate_every:
-            trainer.validate(module, data, verbose=False)  # it ended between two validations
-    return steps, seconds
+    return trainer.global_step, budget.elapsed
 
 
 def _make_trainer(run: Path, options: RunOptions, budget: Budget, report: Report) -> pl.Trainer:
@@ -273,7 +272,7 @@ def _make_trainer(run: Path, options: RunOptions, budget: Budget, report: Report
         accelerator=options.accelerator,
         devices=options.devices,
         num_nodes=options.nodes,
-        sync_batchnorm=options.devices * options.nodes > 1,
+        sync_batchnorm=options.devices * options.nodes > 1 and _on_gpu(options),  # PyTorch has it there only
         precision=_precision(options),
         max_steps=options.steps,
         limit_train_batches=options.validate_every,
@@ -319,9 +318,13 @@ def _callbacks(run: Path, options: RunOptions, budget: Budget, report: Report) -
     yield ModelCheckpoint(run, filename="last", enable_version_counter=False, save_on_train_epoch_end=True)
 
 
+def _on_gpu(options: RunOptions) -> bool:
+    return options.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+
+
 def _precision(options: RunOptions) -> Literal["bf16-mixed", "32-true"]:
     wanted = options.precision
     if wanted == "auto":
-        gpu = options.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-        wanted = "bf16" if (torch.cuda.is_bf16_supported() if gpu else has_bfloat16()) else "fp32"
+        able = torch.cuda.is_bf16_supported() if _on_gpu(options) else has_bfloat16()
+        wanted = "bf16" if able else "fp32"
     return "bf16-mixed" if wanted == "bf16" else "32-true"

@@ -1,5 +1,6 @@
 """Check labelled portraits and keep them, reduced, where they are read quickly again and again; it composes nothing."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def _store(pair: Pair, cache: Path, longest: int) -> CachedPair | Fault:
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")  # several processes may fill one cache
     temporary.write_bytes(data)
     temporary.replace(path)
 

@@ -144,8 +144,10 @@ def train_segmenter(options: SegmenterOptions, run: Path, report: Report, resume
     draw = ComposedDraw(load_source(options.folders, portraits["train"]), options.size)
     data = DrawnData(draw, SquaredSamples(portraits["val"], options.size), options.run)
     steps, seconds = run_training(module, data, run, options.run, report, resume)
-    draw_loss_curve(run)
     path = run / f"{MODEL_NAMES[options.network]}.onnx"
+    if not module.trainer.is_global_zero:
+        return path  # the first of several processes writes it
+    draw_loss_curve(run)
     export_segmenter(module.net, path)
     write_segmenter_card(path, module.net, options, steps=steps, minutes=seconds / 60)
     return path
