@@ -14,17 +14,11 @@ from safetensors.torch import load_file
 from sfumato.backends import OpenVinoBackend
 from sfumato.errors import BackendMissingError, InputError, ModelError
 from sfumato.nets.paper_unet import PaperUNet
-from sfumato.training.lightning_run import (
-    SCORE,
-    Drawn,
-    DrawnData,
-    Draws,
-    RunOptions,
-    run_training,
-    write_weights,
-)
+from sfumato.training.lightning_callbacks import SCORE, write_weights
+from sfumato.training.lightning_run import Drawn, DrawnData, Draws, run_training
 from sfumato.training.loss_curve import read_curve
 from sfumato.training.parsing_samples import UNKNOWN, Sample
+from sfumato.training.run_options import RunOptions
 from sfumato.training.segmenter import (
     SegmenterModule,
     SegmenterOptions,

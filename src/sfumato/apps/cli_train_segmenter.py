@@ -150,7 +150,7 @@ def train_segmenter(
     if batch % (devices * nodes):
         raise SettingsError(f"--batch {batch} cannot be dealt to {devices * nodes} devices; use a multiple")
     with needing_pytorch():
-        from sfumato.training.lightning_run import RunOptions
+        from sfumato.training.run_options import RunOptions
         from sfumato.training.segmenter import SegmenterOptions
         from sfumato.training.segmenter import train_segmenter as train
         from sfumato.training.segmenter_data import SegmenterFolders

@@ -17,10 +17,12 @@ from sfumato.export import check_parity, export_onnx
 from sfumato.nets.paper_unet import PaperUNet
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
 from sfumato.training.imagenet import imagenet_weights_path, load_imagenet
-from sfumato.training.lightning_run import SCORE, Drawn, DrawnData, RunOptions, run_training
+from sfumato.training.lightning_callbacks import SCORE
+from sfumato.training.lightning_run import Drawn, DrawnData, run_training
 from sfumato.training.loop import Report, set_layout, write_config
 from sfumato.training.loss_curve import draw_loss_curve
 from sfumato.training.parsing_losses import parsing_loss
+from sfumato.training.run_options import RunOptions
 from sfumato.training.segmenter_card import write_segmenter_card
 from sfumato.training.segmenter_data import (
     ComposedDraw,
