@@ -167,7 +167,6 @@ def test_two_processes_train_one_model(folders: tuple[str | Path, ...], tmp_path
     command = [sys.executable, "-m", "sfumato", "train", "segmenter", *words, "--devices", "2"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stderr
-    assert "step 2 " not in ran.stdout  # lines come every twentieth step
     assert ran.stdout.count("validated: ") == 1
     card = (tmp_path / "run/segmenter-light.md").read_text()
     assert "**Training**: 2 steps" in card
