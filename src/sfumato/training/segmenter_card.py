@@ -1,6 +1,7 @@
 """Measure a trained segmenter as the pipeline uses it and write its card; it trains nothing."""
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,13 @@ def _data(options: "SegmenterOptions") -> Iterator[tuple[Path, str]]:
         yield folder, "photos of people without masks, which teach where no face is; licence not stated"
     for folder in folders.backgrounds:
         yield folder, "pictures without people; licence not stated"
-    if options.pretrained:
-        yield Path("EfficientNet"), "encoder started from ImageNet weights (Apache-2.0)"
+    if options.start:
+        yield options.start, f"weights started from; sha256 {sha256(options.start.read_bytes()).hexdigest()}"
+    elif options.encoder_weights != "none":
+        yield (
+            Path("encoder"),
+            f"started from ImageNet weights (Apache-2.0), --encoder-weights {options.encoder_weights}",
+        )
 
 
 def _command(options: "SegmenterOptions") -> str:
@@ -85,8 +91,11 @@ def _command(options: "SegmenterOptions") -> str:
     words += [f"--people {folders.people.name}"] if folders.people else []
     words += [f"--unmasked {folder.name}" for folder in folders.unmasked]
     words += [f"--backgrounds {folder.name}" for folder in folders.backgrounds]
+    words += [f"--start {options.start.name}"] if options.start else []
+    words += [f"--encoder-weights {options.encoder_weights}"] if not options.start else []
     words += [f"--minutes {run.minutes:g}" if run.minutes else f"--steps {run.steps}"]
-    words += [f"--size {options.size} --batch {run.batch} --seed {run.seed} --out runs/segmenter"]
+    words += [f"--size {options.size} --batch {run.batch} --learning-rate {options.learning_rate:g}"]
+    words += [f"--seed {run.seed} --out runs/segmenter"]
     return " ".join(words)
 
 
