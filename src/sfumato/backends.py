@@ -32,13 +32,19 @@ class OpenVinoBackend:
     A CompiledModel called directly from several threads gives wrong results without an error, hence the
     thread-local requests. The precision hint is always set: bf16 (where the CPU has it, else f32) unless
     `exact`, which is f32 on every machine.
+
+    Args:
+        shape: (n, c, h, w) to give to the only input of a graph that was written for another one.
     """
 
-    def __init__(self, path: Path, *, exact: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, exact: bool = False, shape: tuple[int, int, int, int] | None = None
+    ) -> None:
         if not path.is_file():
             raise ModelError(f"model file {path} is missing; reinstall sfumato")
         self._path = path
         self._exact = exact
+        self._shape = shape
         self._local = threading.local()
         self._lock = threading.Lock()
 
@@ -49,6 +55,8 @@ class OpenVinoBackend:
             model = core.read_model(self._path)
         except RuntimeError as error:
             raise ModelError(f"model file {self._path} is damaged; reinstall sfumato") from error
+        if self._shape:
+            model.reshape(list(self._shape))
         options = {
             "INFERENCE_PRECISION_HINT": "f32" if self._exact else "bf16",
             "PERFORMANCE_HINT": "LATENCY",

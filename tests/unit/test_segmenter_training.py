@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,13 @@ from sfumato.training.segmenter import (
     flatten_options,
     train_segmenter,
 )
-from sfumato.training.segmenter_data import SegmenterFolders, SquaredSamples, square_sample, to_tensors
+from sfumato.training.segmenter_data import (
+    SegmenterFolders,
+    SquaredSamples,
+    load_portraits,
+    square_sample,
+    to_tensors,
+)
 from tests.unit.portraits import portrait, write_dataset, write_surroundings
 
 SIZE = 64
@@ -155,6 +162,28 @@ def test_faulty_data_is_reported_and_refused_unless_left_out(
     assert lines[0].splitlines()[0] == "1 x file that cannot be read"
     left_out = replace(chosen, folders=replace(folders, leave_out_faulty=True))
     assert train_segmenter(left_out, tmp_path / "run", lines.append).exists()
+
+
+def test_a_user_of_the_test_split_is_not_trained_on(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "set", ("train", "val", "test"))
+    table = (root / "meta.csv").read_text().replace("user-test0", "user-train1")
+    (root / "meta.csv").write_text(table)
+    folders = SegmenterFolders(root, None, (), (root / "images/val",), tmp_path / "cache")
+    lines: list[str] = []
+    with pytest.raises(InputError, match="has 1 faults"):
+        load_portraits(folders, ("train", "val"), SIZE, workers=1, report=lines.append)
+    assert "user user-train1 is in test and train; keep one" in lines[0]
+
+
+def test_a_start_from_earlier_weights_is_named_in_the_card(folders: SegmenterFolders, tmp_path: Path) -> None:
+    first = SegmenterOptions(folders, replace(RUN, steps=1), encoder_weights="none", size=SIZE)
+    path = train_segmenter(first, tmp_path / "first", lambda _: None)
+    second = replace(first, start=path, run=replace(RUN, steps=1, seed=1))
+    started = SegmenterModule(second).net.state_dict()["head.weight"]
+    assert not torch.equal(started, SegmenterModule(first).net.state_dict()["head.weight"])
+    card = train_segmenter(second, tmp_path / "second", lambda _: None).with_suffix(".md").read_text()
+    assert f"--start {path.name}" in card
+    assert f"sha256 {sha256(path.read_bytes()).hexdigest()}" in card
 
 
 def test_the_papers_network_has_the_papers_parameters() -> None:

@@ -77,6 +77,13 @@ def train_detector(
     backgrounds: Backgrounds,
     yunet: Annotated[Path, _file("--yunet", "ONNX file of YuNet with dynamic sizes.")],
     out: Out,
+    scrfd: Annotated[
+        Path | None, _file("--scrfd", "ONNX file of SCRFD with landmarks, to settle YuNet's points.")
+    ] = None,
+    start: Annotated[
+        Path | None, _file("--start", "Start from these weights: safetensors or ONNX of a run.")
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="Largest learning rate.", min=0)] = 2e-3,
     steps: Steps = 20_000,
     minutes: Minutes = None,
     seed: Seed = 0,
@@ -86,7 +93,9 @@ def train_detector(
         from sfumato.training import detector
         from sfumato.training.scene_layers import SceneFolders
     folders = SceneFolders(portraits, tuple(people), tuple(backgrounds))
-    options = detector.DetectorOptions(folders, yunet, schedule=make_schedule(steps, minutes, seed))
+    options = detector.DetectorOptions(
+        folders, yunet, scrfd, start, rate=learning_rate, schedule=make_schedule(steps, minutes, seed)
+    )
     print(detector.train_detector(options, out, report))
 
 

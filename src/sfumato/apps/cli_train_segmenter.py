@@ -97,7 +97,7 @@ def train_segmenter(
     start: Annotated[
         Path | None,
         typer.Option(
-            help="Start from these weights instead, such as best.safetensors of an earlier run.",
+            help="Start from these weights instead: best.safetensors or the ONNX file of an earlier run.",
             rich_help_panel=NETWORK,
             exists=True,
             dir_okay=False,

@@ -205,7 +205,11 @@ def view_affine(row: Rows) -> Affine:
 
 def find_centred(maps: Sequence[NDArray[np.float32]]) -> Rows:
     """Return the averaged row of the best face near the middle of a view; one of score 0 if there is none."""
-    rows = np.concatenate([decode_map(m, s, SEEN) for m, s in zip(maps, STRIDES, strict=True)])
+    return take_centred(np.concatenate([decode_map(m, s, SEEN) for m, s in zip(maps, STRIDES, strict=True)]))
+
+
+def take_centred(rows: Rows) -> Rows:
+    """Return the averaged row of the best face among `rows` near the middle of a view, or one of score 0."""
     shift = np.abs((rows[:, :2] + rows[:, 2:4]) / 2 - (VIEW_SIDE - 1) / 2).max(axis=1)
     near = rows[shift < VIEW_FACE / 3]
     return mean_row(group_rows(near, SAME_FACE)[0]) if len(near) else np.zeros(15, dtype=np.float32)

@@ -1,9 +1,10 @@
 """Train the embedded face detector on synthetic scenes and on pictures that YuNet labelled."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,10 +19,19 @@ from sfumato.nets.detector import DetectorNet
 from sfumato.stages.detect import STRIDES, LightDetector
 from sfumato.training.card import ModelCard, count_parameters
 from sfumato.training.detector_targets import detector_losses, encode_scene
-from sfumato.training.face_labels import LabelledFace
-from sfumato.training.loop import Batch, Report, Schedule, train, update_average, write_config
+from sfumato.training.face_labels import LabelledFace, label_picture
+from sfumato.training.loop import (
+    Batch,
+    Report,
+    Schedule,
+    mixed_precision,
+    train,
+    update_average,
+    write_config,
+)
 from sfumato.training.scene_decoys import find_decoy, mark_busy
 from sfumato.training.scene_layers import (
+    Label,
     Layer,
     SceneFolders,
     SceneSources,
@@ -33,6 +43,8 @@ from sfumato.training.scene_layers import (
     split_people,
 )
 from sfumato.training.scenes import draw_scene
+from sfumato.training.scrfd import Scrfd
+from sfumato.training.start import load_weights
 from sfumato.types import Face
 
 NAME = "detector-light"
@@ -48,11 +60,15 @@ class DetectorOptions:
     Attributes:
         folders: the pictures.
         yunet: the ONNX file of YuNet with dynamic sizes, which labels them.
+        scrfd: the ONNX file of SCRFD with landmarks, which then settles the points of YuNet's faces; None keeps them.
+        start: weights to start from: of an earlier run, or a model exported from one.
         command: the command line to print in the card.
     """
 
     folders: SceneFolders
     yunet: Path
+    scrfd: Path | None = None
+    start: Path | None = None
     command: str = "sfumato train detector"
     batch: int = 16
     rate: float = 2e-3
@@ -62,10 +78,14 @@ class DetectorOptions:
 class DetectorTrainer:
     """Hold the network, its running average and the optimizer."""
 
-    def __init__(self, sources: SceneSources, *, batch: int, rate: float, seed: int = 0) -> None:
+    def __init__(
+        self, sources: SceneSources, *, batch: int, rate: float, seed: int = 0, start: Path | None = None
+    ) -> None:
         torch.manual_seed(seed)
         self._sources, self._batch = sources, batch
         self.net = DetectorNet()
+        if start is not None:
+            load_weights(self.net, start, NAME)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         self.average = deepcopy(self.net).requires_grad_(False).eval()
         self._optimizer = torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=1e-2)
@@ -95,9 +115,9 @@ class DetectorTrainer:
         return batch
 
     def step(self, batch: Batch) -> Mapping[str, float]:
-        """Take one step of AdamW in bfloat16 and move the average."""
+        """Take one step of AdamW, in bfloat16 where the processor has it, and move the average."""
         image = batch["image"].movedim(-1, 1).float() / 255
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             outputs = self.net(image.contiguous(memory_format=torch.channels_last))
         losses = detector_losses(outputs, (batch["stride8"], batch["stride16"]))
         total: Tensor = losses["score"] + 1.5 * losses["box"] + 8 * losses["points"]
@@ -125,15 +145,25 @@ def label_pictures(options: DetectorOptions, run: Path) -> Labels:
     folders = options.folders
     paths = list_pictures(folders.parsed / "images" / "train")
     paths += [path for held_out in (False, True) for path in split_people(folders, held_out=held_out)]
-    return label_once(paths, lambda: OpenVinoBackend(options.yunet, exact=True), run / "labels.json")
+    return label_once(paths, lambda: _make_labeller(options), run / "labels.json")
+
+
+def _make_labeller(options: DetectorOptions) -> Label:
+    yunet = OpenVinoBackend(options.yunet, exact=True)
+    if options.scrfd is None:
+        return lambda image: label_picture(image, yunet)
+    scrfd = Scrfd(options.scrfd)
+    return lambda image: scrfd.settle_points(image, label_picture(image, yunet))
 
 
 def train_detector(options: DetectorOptions, run: Path, report: Report) -> Path:
     """Train, export, check and measure; return the path of the ONNX file in `run`, with its card beside it."""
     write_config(run, {"options": options})
     labels = label_pictures(options, run)
-    sources = load_sources(options.folders, labels)
-    trainer = DetectorTrainer(sources, batch=options.batch, rate=options.rate, seed=options.schedule.seed)
+    sources = load_sources(options.folders, labels, sharpen=options.scrfd is None)
+    trainer = DetectorTrainer(
+        sources, batch=options.batch, rate=options.rate, seed=options.schedule.seed, start=options.start
+    )
     steps = train(trainer, run, options.schedule, report)
     path = export_detector(trainer.average, run / f"{NAME}.onnx")
     write_card(options, path, steps, measure_held_out(path, options.folders, labels))
@@ -171,6 +201,13 @@ def export_detector(net: nn.Module, path: Path) -> Path:
     return path
 
 
+def _points_and_start(options: DetectorOptions) -> Iterator[str]:
+    if options.scrfd:
+        yield f"points settled by {options.scrfd.name} (SCRFD of InsightFace, non-commercial research)"
+    if options.start:
+        yield f"started from {options.start.name}, sha256 {sha256(options.start.read_bytes()).hexdigest()}"
+
+
 def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping[str, float]) -> Path:
     """Write the card beside the model."""
     card = ModelCard(
@@ -185,6 +222,7 @@ def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping
             ],
             *[f"{folder.name}: grounds without faces" for folder in options.folders.grounds],
             f"labels of boxes and points by {options.yunet.name} (YuNet, MIT)",
+            *_points_and_start(options),
         ),
         licence="research use, as the licence of CelebAMask-HQ asks",
         command=options.command,

@@ -75,6 +75,11 @@ def has_bfloat16() -> bool:
     return bool(capabilities.get("avx512_bf16") or capabilities.get("bf16"))
 
 
+def mixed_precision() -> torch.autocast:
+    """Return the context in which networks compute in bfloat16, where the processor multiplies in it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16())
+
+
 def set_layout(net: nn.Module, layout: torch.memory_format) -> None:
     """Store the convolution weights of `net` in a memory layout; BatchNorm networks train faster channels-last."""
     net.to(memory_format=layout)  # type: ignore[call-overload]  # PyTorch's stubs lack this overload

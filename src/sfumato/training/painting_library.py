@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sfumato.nets.vgg import VggFeatures
 from sfumato.training.crops import random_crop, read_picture, to_batch
+from sfumato.training.loop import mixed_precision
 from sfumato.training.stylizer_losses import Style, style_of
 from sfumato.types import Image
 
@@ -61,7 +62,7 @@ def build_library(
     crops = tuple(random_crop(read_picture(paths[k % len(paths)]), size, scales, rng) for k in range(count))
     parts: list[Style] = []
     for start in range(0, count, 4):
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             features = vgg(to_batch(crops[start : start + 4]))
         parts.append(style_of(features))
     style = Style(

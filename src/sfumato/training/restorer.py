@@ -19,7 +19,7 @@ from sfumato.nets.restorer import LightRestorer
 from sfumato.nets.vgg import Features, VggFeatures, load_vgg
 from sfumato.training.card import ModelCard, count_parameters
 from sfumato.training.degradation import DegradationRanges, degrade, draw_degradation
-from sfumato.training.loop import Batch, Schedule, train, update_average, write_config
+from sfumato.training.loop import Batch, Schedule, mixed_precision, train, update_average, write_config
 from sfumato.types import Image
 
 NAME = "restorer-light"
@@ -178,7 +178,7 @@ class RestorerTrainer:
 
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Take one step and return the terms of the loss; those not yet in use are 0."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             restored = self.net(batch["damaged"]).float()
         pixel = relative_distance(restored, batch["damaged"], batch["good"])
         terms = {"pixel": pixel, "feature": pixel.new_zeros(()), "texture": pixel.new_zeros(())}
@@ -202,7 +202,7 @@ class RestorerTrainer:
         side, crop = self.options.window, self.options.crop
         y, x = (int(v) for v in torch.randint(0, crop - side + 1, (2,)))
         window = (slice(self.options.seen), ..., slice(y, y + side), slice(x, x + side))
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             features = self.vgg(restored[window])
             with torch.no_grad():
                 wanted = self.vgg(good[window])

@@ -3,19 +3,22 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.backends import Backend
 from sfumato.errors import InputError, MissingInputError
 from sfumato.stages.face_rows import face_to_row
-from sfumato.training.face_labels import LabelledFace, label_picture, read_labels, write_labels
+from sfumato.training.face_labels import LabelledFace, read_labels, write_labels
 from sfumato.types import Image, Labels
 
 Array = NDArray[np.float32]
 NO_ROWS: Array = np.zeros((0, 15), dtype=np.float32)
+Label: TypeAlias = Callable[[Image], list[LabelledFace]]
+"""Find the faces of a picture to train on."""
+
 NO_BOXES: Array = np.zeros((0, 4), dtype=np.float32)
 
 
@@ -113,13 +116,13 @@ def read_picture(path: Path, long_side: int | None = None) -> tuple[Image, float
 
 
 def label_once(
-    paths: Sequence[Path], yunet: Callable[[], Backend], store: Path
+    paths: Sequence[Path], make_labeller: Callable[[], Label], store: Path
 ) -> dict[str, list[LabelledFace]]:
     """Return the faces of every path by its text, labelling only if `store` does not hold them yet."""
     if store.is_file():
         return read_labels(store)
-    backend = yunet()
-    labels = {str(path): label_picture(read_picture(path)[0], backend) for path in paths}
+    label = make_labeller()
+    labels = {str(path): label(read_picture(path)[0]) for path in paths}
     write_labels(labels, store)
     return labels
 
@@ -142,10 +145,20 @@ def split_labels(labels: Sequence[LabelledFace], scale: float = 1.0) -> tuple[Ar
     return rows.astype(np.float32), boxes * scale + shift
 
 
-def load_sources(folders: SceneFolders, labels: Mapping[str, Sequence[LabelledFace]]) -> SceneSources:
-    """Read all layers into memory (about 1 GB for 2,000 portraits and 2,900 grounds of 256x256)."""
+def load_sources(
+    folders: SceneFolders, labels: Mapping[str, Sequence[LabelledFace]], *, sharpen: bool = True
+) -> SceneSources:
+    """Read all layers into memory (about 1 GB for 2,000 portraits and 2,900 grounds of 256x256).
+
+    Args:
+        sharpen: take eyes and mouth corners from the masks where there are some (`sharpen_points`).
+    """
     pictures = list_pictures(folders.parsed / "images" / "train")
-    cuts = [layer for path in pictures for layer in _load_cut(path, folders.parsed, labels[str(path)])]
+    cuts = [
+        layer
+        for path in pictures
+        for layer in _load_cut(path, folders.parsed, labels[str(path)], sharpen=sharpen)
+    ]
     wholes = [_load_whole(path, labels[str(path)]) for path in split_people(folders, held_out=False)]
     grounds = [read_picture(path, 512)[0] for folder in folders.grounds for path in list_pictures(folder)]
     return SceneSources(cuts, wholes, grounds, turned_more_often(wholes))
@@ -186,7 +199,7 @@ def _load_whole(path: Path, labels: Sequence[LabelledFace]) -> Layer:
     return Layer(image, None, *split_labels(labels, scale))
 
 
-def _load_cut(path: Path, parsed: Path, labels: Sequence[LabelledFace]) -> Iterator[Layer]:
+def _load_cut(path: Path, parsed: Path, labels: Sequence[LabelledFace], *, sharpen: bool) -> Iterator[Layer]:
     """Yield the picture whole and cut along its head, if exactly one face is sure."""
     image, scale = read_picture(path, 288)
     rows, doubtful = split_labels(labels, scale)
@@ -195,7 +208,8 @@ def _load_cut(path: Path, parsed: Path, labels: Sequence[LabelledFace]) -> Itera
     classes = cv2.imread(str(parsed / "annotations" / "train" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
     if classes is None:
         raise MissingInputError(f"no mask of {path.name} in {parsed}/annotations/train; add {path.stem}.png")
-    rows = sharpen_points(rows[0], np.asarray(classes, dtype=np.uint8), scale)[None]
+    if sharpen:
+        rows = sharpen_points(rows[0], np.asarray(classes, dtype=np.uint8), scale)[None]
     for lowest in (1, 2):
         alpha = (classes >= lowest).astype(np.uint8) * 255
         reduced = cv2.resize(alpha, image.shape[1::-1], interpolation=cv2.INTER_AREA)

