@@ -75,22 +75,25 @@ class DarkSquareNetwork:
         return maps
 
 
-@given(shapes)
-def test_levels_halve_until_the_last_is_small(shape: tuple[int, int]) -> None:
-    levels = plan_levels(shape)
+scales = st.floats(0.5, 1.0)
+
+
+@given(shapes, scales)
+def test_levels_halve_until_the_last_is_small(shape: tuple[int, int], scale: float) -> None:
+    levels = plan_levels(shape, scale)
     assert max(levels[-1].shape) <= TOP_SIDE
     for above, below in pairwise(levels):
         assert max(above.shape) > TOP_SIDE
         assert below.shape == ((above.shape[0] + 1) // 2, (above.shape[1] + 1) // 2)
 
 
-@given(shapes, st.floats(10, 5000))
-def test_every_face_size_is_reported_by_some_level(shape: tuple[int, int], size: float) -> None:
-    levels = plan_levels(shape)
+@given(shapes, st.floats(10, 5000), scales)
+def test_every_face_size_is_reported_by_some_level(shape: tuple[int, int], size: float, scale: float) -> None:
+    levels = plan_levels(shape, scale)
     at = [size * level.shape[1] / shape[1] for level in levels]
     if max(shape) < 64 * min(shape):  # the rounding of a sliver's width would distort the scale
-        scales = [level.shape[int(np.argmax(shape))] / max(shape) for level in levels]
-        at = [size * scale for scale in scales]
+        longest = int(np.argmax(shape))
+        at = [size * level.shape[longest] / max(shape) for level in levels]
     assert any(level.smallest <= s <= level.largest for level, s in zip(levels, at, strict=True))
 
 
@@ -208,7 +211,7 @@ def squares(height: int, width: int, *corners: tuple[int, int]) -> Image:
 
 def test_faces_are_found_across_tiles_once_and_in_place() -> None:
     corners = ((160, 320), (1008, 1008), (1600, 64))
-    faces = LightDetector(DarkSquareNetwork())(squares(1200, 1700, *corners))
+    faces = LightDetector(DarkSquareNetwork(), first_scale=1.0)(squares(1200, 1700, *corners))
     expected = [(x - 0.5, y - 0.5, x + 47.5, y + 47.5) for x, y in corners]
     np.testing.assert_allclose(sorted(face.box for face in faces), expected, atol=1e-3)
 

@@ -78,10 +78,12 @@ class LightDetector:
     Attributes:
         backend: the network `detector-light`.
         threshold: the least score of a reported face.
+        first_scale: scale of the first level; a face of 32 pixels has 27 there, which is enough, for 72 % of the work.
     """
 
     backend: Backend
     threshold: float = 0.6
+    first_scale: float = 0.85
 
     def __call__(self, image: Image) -> tuple[Face, ...]:
         """Return the faces, best score first; boxes and points in pixels, boxes inside the picture.
@@ -100,7 +102,7 @@ class LightDetector:
         """Return what every level reports, in pixels of the picture."""
         frame = (image.shape[0], image.shape[1])
         found, copy = [], image
-        for level in plan_levels(frame):
+        for level in plan_levels(frame, self.first_scale):
             copy = reduce_image(copy, level.shape)
             rows = self._search_level(copy)
             size = row_sizes(rows)
@@ -141,15 +143,15 @@ Window = tuple[int, int, int, int]
 """(y0, y1, x0, x1), end excluded."""
 
 
-def plan_levels(shape: tuple[int, int]) -> tuple[Level, ...]:
-    """Return the levels for a picture of (h, w), each half as large as the one before.
+def plan_levels(shape: tuple[int, int], first_scale: float = 1.0) -> tuple[Level, ...]:
+    """Return the levels for a picture of (h, w): the first at `first_scale`, if it is not small, then half and half.
 
-    >>> [level.shape for level in plan_levels((300, 500))]
-    [(300, 500), (150, 250), (75, 125)]
+    >>> [level.shape for level in plan_levels((300, 500), 0.8)]
+    [(240, 400), (120, 200), (60, 100)]
     """
     while shape[0] * shape[1] > MOST_PIXELS:
         shape = _halve(shape)
-    shapes = [shape]
+    shapes = [shape if max(shape) <= TOP_SIDE else _scale(shape, first_scale)]
     while max(shapes[-1]) > TOP_SIDE:
         shapes.append(_halve(shapes[-1]))
     low, high = LEVEL_RANGE
@@ -157,6 +159,10 @@ def plan_levels(shape: tuple[int, int]) -> tuple[Level, ...]:
     return tuple(
         Level(level, low if k else 0.0, high if k < last else float("inf")) for k, level in enumerate(shapes)
     )
+
+
+def _scale(shape: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(factor * shape[0])), max(1, round(factor * shape[1]))
 
 
 def _halve(shape: tuple[int, int]) -> tuple[int, int]:
