@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
 
+from sfumato.training.easyportrait import SWAPPED_SIDES
 from tests.apps.conftest import FACE, Cli, Save, colours
+from tests.unit.portraits import portrait, write_dataset
 
 WITHOUT_PYTORCH = """
 import sys
@@ -50,11 +53,19 @@ def test_a_detector_is_measured_against_reference_faces(cli: Cli, save: Save, tm
 
 def test_a_segmenter_is_measured_class_by_class(cli: Cli, portraits: Path) -> None:
     report = json.loads(cli("evaluate", "segmenter", "--data", portraits, "--json").text)
-    assert set(report) == {"classes", "f1", "boundary_f1", "mean", "face", "accuracy"}
+    assert set(report) == {"classes", "f1", "boundary_f1", "mean", "face", "accuracy", "swapped"}
     assert report["classes"]["skin"] > 0
     assert report["classes"]["lips"] is None
     assert "accuracy" in cli("evaluate", "segmenter", "--data", portraits).text
     assert cli("evaluate", "segmenter", "--data", portraits, "-q").text == ""
+
+
+def test_masks_with_swapped_sides_are_named_and_set_right_on_demand(cli: Cli, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "set", ("val",))
+    cv2.imwrite(str(root / "annotations/val/val0.png"), SWAPPED_SIDES[portrait(0).labels])
+    words = ("evaluate", "segmenter", "--data", root)
+    assert "1 masks have left and right swapped; --mend-sides sets them right" in cli(*words).text
+    assert "swapped" not in cli(*words, "--mend-sides").text
 
 
 def test_predictions_are_saved_beside_photo_and_truth(cli: Cli, portraits: Path, tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from sfumato.training import archives
 from sfumato.training.archives import Entry, find_table
 from sfumato.training.easyportrait import (
     PALETTE,
+    SWAPPED_SIDES,
     Fault,
+    are_sides_swapped,
     check_users,
     decode_mask,
     find_portraits,
@@ -23,6 +25,7 @@ from sfumato.training.easyportrait import (
     report_faults,
 )
 from sfumato.training.parsing_cache import CachedSamples, cache_pairs, iterate_samples, load_samples
+from sfumato.training.parsing_samples import flip_sample
 from tests.unit.portraits import pack, portrait, write_dataset
 
 
@@ -102,6 +105,43 @@ def test_a_truncated_file_is_a_fault(root: Path, tmp_path: Path, name: str) -> N
     (root / name).write_bytes((root / name).read_bytes()[:-200])
     _, faults = cache_pairs(find_portraits(root, "train").pairs, tmp_path / "cache", 64)
     assert [fault.kind for fault in faults] == ["file that cannot be read"]
+
+
+def test_sides_are_told_by_the_picture_not_by_the_classes_of_a_mirrored_face() -> None:
+    sample = portrait(0)
+    assert not are_sides_swapped(sample.labels)
+    assert are_sides_swapped(SWAPPED_SIDES[sample.labels])
+    assert are_sides_swapped(sample.labels[:, ::-1])
+    assert not are_sides_swapped(flip_sample(sample).labels)
+
+
+def test_one_pair_tells_the_sides_and_none_tells_nothing() -> None:
+    swapped = SWAPPED_SIDES[portrait(0).labels]
+    assert are_sides_swapped(np.where(np.isin(swapped, (3, 4)), 2, swapped).astype(np.uint8))
+    assert are_sides_swapped(np.where(swapped == 5, 2, swapped).astype(np.uint8))
+    assert not are_sides_swapped(np.where(np.isin(swapped, (3, 5)), 2, swapped).astype(np.uint8))
+
+
+def test_a_face_on_its_side_and_one_at_odds_with_itself_are_left_alone() -> None:
+    labels = portrait(0).labels
+    assert not are_sides_swapped(np.rot90(labels)) and not are_sides_swapped(np.rot90(labels, -1))
+    odd = labels.copy()
+    odd[labels == 3], odd[labels == 4] = 4, 3
+    assert not are_sides_swapped(odd)
+
+
+def test_a_mask_with_its_sides_swapped_is_a_fault_or_mended(root: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(root / "annotations/train/train0.png"), SWAPPED_SIDES[portrait(0).labels])
+    pairs = find_portraits(root, "train").pairs
+    stored, (fault,) = cache_pairs(pairs, tmp_path / "cache", 128)
+    assert (len(stored), fault.kind, fault.where) == (1, "left and right swapped", "train0")
+    assert fault.why.endswith("correct it, or swap them by --mend-sides")
+    mended, faults = cache_pairs(pairs, tmp_path / "cache", 128, mend_sides=True)
+    assert not faults
+    np.testing.assert_array_equal(mended[0].read().labels, portrait(0).labels)
+    assert cache_pairs(pairs, tmp_path / "cache", 128)[1] == [fault]
+    np.testing.assert_array_equal(next(iterate_samples(pairs)).labels, SWAPPED_SIDES[portrait(0).labels])
+    np.testing.assert_array_equal(next(iterate_samples(pairs, mend_sides=True)).labels, portrait(0).labels)
 
 
 def test_ids_of_a_palette_picture_are_its_indices(tmp_path: Path) -> None:

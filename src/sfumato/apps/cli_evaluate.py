@@ -90,6 +90,9 @@ def evaluate_segmenter(
     save: Annotated[
         Path | None, typer.Option(help="Folder for photo, prediction and truth side by side, one PNG each.")
     ] = None,
+    mend_sides: Annotated[
+        bool, typer.Option("--mend-sides", help="Swap left and right in masks that have them swapped.")
+    ] = False,
     device: DeviceOption = None,
     exact: ExactOption = None,
     overwrite: OverwriteOption = False,
@@ -104,7 +107,7 @@ def evaluate_segmenter(
     pipeline = build_chosen(context, choose_settings({"device": device, "exact": exact}))
     parse = parse_with(model) if model else pipeline.segment
     show = SideBySide(save, overwrite=overwrite) if save else None
-    scores = measure(parse, data, split, show)
+    scores = measure(parse, data, split, show, mend_sides=mend_sides)
     voice = Voice(json=as_json, quiet=quiet)
     voice.say(f"{'':12} {'IoU':>6} {'F1':>6} {'border':>6}")
     for name in scores.classes:
@@ -112,12 +115,15 @@ def evaluate_segmenter(
         voice.say(f"{name:12} " + " ".join(f"{value:6.3f}" for value in values))
     voice.say(f"{'face':12} {scores.face:6.3f} {'':6} {scores.boundary_f1['face']:6.3f}")
     voice.say(f"mean IoU {scores.mean:.3f}, pixel accuracy {scores.accuracy:.3f}")
+    if scores.swapped:
+        voice.say(f"{scores.swapped} masks have left and right swapped; --mend-sides sets them right")
     voice.tell(
         {
             "classes": _numbers(scores.classes),
             "f1": _numbers(scores.f1),
             "boundary_f1": _numbers(scores.boundary_f1),
             **_numbers({"mean": scores.mean, "face": scores.face, "accuracy": scores.accuracy}),
+            "swapped": scores.swapped,
         }
     )
 

@@ -82,6 +82,14 @@ def train_segmenter(
             "--leave-out-faulty", help="Train without the pairs found faulty.", rich_help_panel=DATA
         ),
     ] = False,
+    mend_sides: Annotated[
+        bool,
+        typer.Option(
+            "--mend-sides",
+            help="Swap left and right in masks that have them on the wrong sides.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     network: Annotated[
         Literal["unet-light", "unet-efficientnet-b2"],
         typer.Option(help="Which network.", rich_help_panel=NETWORK),
@@ -164,7 +172,13 @@ def train_segmenter(
         from sfumato.training.segmenter import train_segmenter as train
         from sfumato.training.segmenter_data import SegmenterFolders
     folders = SegmenterFolders(
-        portraits, people, tuple(unmasked or ()), tuple(backgrounds), cache or out / "cache", leave_out_faulty
+        portraits,
+        people,
+        tuple(unmasked or ()),
+        tuple(backgrounds),
+        cache or out / "cache",
+        leave_out_faulty,
+        mend_sides,
     )
     run = RunOptions(
         steps=steps,

@@ -1,7 +1,7 @@
 """Measure a segmenter on labelled portraits: overlap and border of each class and of the face; it trains nothing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from sfumato.errors import InputError
 from sfumato.evaluation.boundary import BoundaryCounts, count_boundaries
-from sfumato.training.easyportrait import find_portraits, report_faults
+from sfumato.training.easyportrait import are_sides_swapped, find_portraits, report_faults
 from sfumato.training.parsing_cache import iterate_samples
 from sfumato.training.parsing_samples import Sample
 from sfumato.types import CLASSES, FACE_CLASSES, Image, Labels
@@ -34,6 +34,7 @@ class ParsingScores:
         accuracy: share of right pixels.
         f1: F1 (Dice) of each class by name.
         boundary_f1: F1 of the borders of each class and of `face`, within 2 px at 512 (see `boundary`).
+        swapped: masks that have left and right on the wrong sides; they are measured as they are.
     """
 
     classes: Mapping[str, float]
@@ -42,6 +43,7 @@ class ParsingScores:
     accuracy: float
     f1: Mapping[str, float]
     boundary_f1: Mapping[str, float]
+    swapped: int = 0
 
 
 def score_parsing(pairs: Iterable[tuple[Labels, Labels]]) -> ParsingScores:
@@ -75,9 +77,12 @@ def _scores(matrix: torch.Tensor, boundary_f1: Mapping[str, float]) -> ParsingSc
 
 
 def evaluate_segmenter(
-    parse: Parse, root: Path, split: str = "val", show: Show | None = None
+    parse: Parse, root: Path, split: str = "val", show: Show | None = None, *, mend_sides: bool = False
 ) -> ParsingScores:
     """Return the scores of `parse` on a split of a data set in EasyPortrait's layout, at the photos' own size.
+
+    Args:
+        mend_sides: swap left and right in masks that have them on the wrong sides; else the masks are taken as given.
 
     Raises:
         InputError: a photo has no mask or the other way round, or a pair cannot be used.
@@ -85,16 +90,19 @@ def evaluate_segmenter(
     portraits = find_portraits(root, split)
     if portraits.faults:
         raise InputError(f"{root}: {' '.join(report_faults(portraits.faults).split())}")
-    return score_samples(parse, iterate_samples(portraits.pairs), show)
+    return score_samples(parse, iterate_samples(portraits.pairs, mend_sides=mend_sides), show)
 
 
 def score_samples(parse: Parse, samples: Iterable[Sample], show: Show | None = None) -> ParsingScores:
     """Return the scores of `parse` on labelled pictures, showing each to `show`."""
+    swapped = 0
 
     def predict(sample: Sample) -> tuple[Labels, Labels]:
+        nonlocal swapped
+        swapped += are_sides_swapped(sample.labels)
         predicted = parse(sample.image)
         if show is not None:
             show(sample.image, predicted, sample.labels)
         return predicted, sample.labels
 
-    return score_parsing(map(predict, samples))
+    return replace(score_parsing(map(predict, samples)), swapped=swapped)

@@ -12,11 +12,12 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sfumato.errors import UNREADABLE, DatasetError, InputError, MissingInputError
 from sfumato.io import read_picture
 from sfumato.training.archives import Entry, find_table, list_entries
-from sfumato.types import CLASSES, Image, Labels
+from sfumato.types import CLASSES, MIRRORED_CLASSES, Image, Labels
 
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
@@ -75,6 +76,50 @@ class Pair:
                 f"{self.mask} holds id {labels.max()}; ids run from 0 to {len(CLASSES) - 1}",
             )
         return image, labels
+
+    def read_checked(self, *, mend_sides: bool) -> tuple[Image, Labels]:
+        """Return the photo and its ids, with left and right on their sides.
+
+        Args:
+            mend_sides: swap the classes of a mask that has them on the wrong sides, instead of raising.
+
+        Raises:
+            DatasetError: as `read`; or the mask has left and right swapped.
+        """
+        image, labels = self.read()
+        if not are_sides_swapped(labels):
+            return image, labels
+        if not mend_sides:
+            raise DatasetError(
+                "left and right swapped",
+                f"{self.mask} has its left eye or brow on the right; correct it, or swap them by --mend-sides",
+            )
+        return image, SWAPPED_SIDES[labels]
+
+
+SWAPPED_SIDES: NDArray[np.uint8] = np.array(MIRRORED_CLASSES, dtype=np.uint8)
+"""Class of each class with left and right exchanged."""
+
+_PAIRED_CLASSES = ((3, 4), (5, 6))
+_LEAST_PIXELS = 20
+
+
+def are_sides_swapped(labels: Labels) -> bool:
+    """Tell whether brows and eyes lie on the wrong sides: left means the left of the picture.
+
+    Only pairs count that lie side by side, not one above the other, as in a face turned by a right angle.
+    """
+    steps = [_step(labels == left, labels == right) for left, right in _PAIRED_CLASSES]
+    known = [x for x, y in filter(None, steps) if abs(x) > abs(y)]
+    return bool(known) and max(known) < 0
+
+
+def _step(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> tuple[float, float] | None:
+    """Return the way (x, y) from the middle of one area to that of the other, or None where one is hardly there."""
+    if min(left.sum(), right.sum()) < _LEAST_PIXELS:
+        return None
+    (y0, x0), (y1, x1) = (np.argwhere(area).mean(axis=0) for area in (left, right))
+    return float(x1 - x0), float(y1 - y0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,18 +58,21 @@ class CachedSamples(Sequence[Sample]):
 
 
 def cache_pairs(
-    pairs: Sequence[Pair], cache: Path, longest: int, *, workers: int = 2
+    pairs: Sequence[Pair], cache: Path, longest: int, *, workers: int = 2, mend_sides: bool = False
 ) -> tuple[list[CachedPair], list[Fault]]:
     """Decode every pair once, check it, and store it with its longer side at most `longest` pixels.
 
     A pair that is in the cache already, from the same bytes at the same size, is not decoded again.
+
+    Args:
+        mend_sides: swap left and right in masks that have them on the wrong sides; else that is a fault.
 
     Returns:
         The stored pairs, and the faults of those that could not be stored.
     """
     cache.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(workers) as pool:
-        outcomes = list(pool.map(lambda pair: _store(pair, cache, longest), pairs))
+        outcomes = list(pool.map(lambda pair: _store(pair, cache, longest, mend_sides=mend_sides), pairs))
     stored = [outcome for outcome in outcomes if isinstance(outcome, CachedPair)]
     return stored, [outcome for outcome in outcomes if isinstance(outcome, Fault)]
 
@@ -85,19 +88,19 @@ def load_samples(pairs: Sequence[CachedPair], *, held_bytes: int = HELD_BYTES) -
     return held
 
 
-def iterate_samples(pairs: Sequence[Pair]) -> Iterator[Sample]:
-    """Yield the pairs at their own size, one at a time."""
+def iterate_samples(pairs: Sequence[Pair], *, mend_sides: bool = False) -> Iterator[Sample]:
+    """Yield the pairs at their own size, one at a time, as they are unless `mend_sides`."""
     for pair in pairs:
-        yield Sample(*pair.read())
+        yield Sample(*(pair.read_checked(mend_sides=True) if mend_sides else pair.read()))
 
 
-def _store(pair: Pair, cache: Path, longest: int) -> CachedPair | Fault:
-    name = f"{pair.name}-{_stamp(pair, longest)}"
+def _store(pair: Pair, cache: Path, longest: int, *, mend_sides: bool) -> CachedPair | Fault:
+    name = f"{pair.name}-{_stamp(pair, longest, mend_sides=mend_sides)}"
     cached = CachedPair(cache / f"{name}.jpg", cache / f"{name}.png")
     if cached.mask.exists():
         return cached
     try:
-        image, labels = pair.read()
+        image, labels = pair.read_checked(mend_sides=mend_sides)
     except DatasetError as error:
         return Fault(error.kind, pair.name, str(error))
     scale = min(1.0, longest / max(labels.shape))
@@ -117,9 +120,9 @@ def _write(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
-def _stamp(pair: Pair, longest: int) -> str:
-    """Return what changes when a file of the pair or the size changes."""
-    parts = [str(longest), *(_signature(entry) for entry in (pair.photo, pair.mask))]
+def _stamp(pair: Pair, longest: int, *, mend_sides: bool) -> str:
+    """Return what changes when a file of the pair, the size or what is mended changes."""
+    parts = [f"{longest} {mend_sides=}", *(_signature(entry) for entry in (pair.photo, pair.mask))]
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -35,6 +35,7 @@ class SegmenterFolders:
         backgrounds: folders of photos without people.
         cache: where checked, reduced portraits are kept between runs.
         leave_out_faulty: train without the pairs that the check finds faulty, after reporting them.
+        mend_sides: swap left and right in masks that have them on the wrong sides.
     """
 
     portraits: Path
@@ -43,6 +44,7 @@ class SegmenterFolders:
     backgrounds: tuple[Path, ...]
     cache: Path
     leave_out_faulty: bool = False
+    mend_sides: bool = False
 
 
 def load_portraits(
@@ -62,7 +64,13 @@ def load_portraits(
     cached = {}
     for split, portraits in found.items():
         place = folders.cache / split
-        cached[split], bad = cache_pairs(portraits.pairs, place, CACHE_SCALE * size, workers=max(1, workers))
+        cached[split], bad = cache_pairs(
+            portraits.pairs,
+            place,
+            CACHE_SCALE * size,
+            workers=max(1, workers),
+            mend_sides=folders.mend_sides,
+        )
         faults += bad
     _settle(faults, folders, report)
     return {split: load_samples(pairs) for split, pairs in cached.items()}
