@@ -24,6 +24,7 @@ from sfumato.stages.face_rows import (
     row_sizes,
     row_to_face,
 )
+from sfumato.stages.planes import fill_planes
 from sfumato.types import Affine, Face, Image
 
 STRIDES = (8, 16)
@@ -195,7 +196,7 @@ def to_input(image: Image) -> NDArray[np.float32]:
     """Return 1x3xHxW in [0, 1], filled up to whole cells with the grey that the network takes for nothing."""
     height, width = image.shape[:2]
     padded = np.full((1, 3, -(-height // GRID) * GRID, -(-width // GRID) * GRID), 0.5, dtype=np.float32)
-    np.multiply(image.transpose(2, 0, 1), np.float32(1 / 255), out=padded[0, :, :height, :width])
+    fill_planes(np.ascontiguousarray(image), padded[0, :, :height, :width])
     return padded
 
 

@@ -18,6 +18,7 @@ from sfumato.geometry import (
     scale_affine,
     unalign,
 )
+from sfumato.stages.planes import to_batch, to_picture
 from sfumato.types import Affine, Face, FloatImage, Image, Mask, Transform
 
 _SHARP, _SOFT = 0.60, 0.30
@@ -54,9 +55,7 @@ class LightRestorer:
 
     def __call__(self, crop: Image) -> Image:
         """Return the restored 512x512 crop."""
-        planes = np.ascontiguousarray(crop.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
-        restored = self.backend.run({"input": planes})[0][0]
-        return _round(restored.transpose(1, 2, 0) * np.float32(255))
+        return to_picture(self.backend.run({"input": to_batch([crop])})[0][0])
 
 
 def restore_faces(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sfumato.backends import Backend
 from sfumato.geometry import affine_scale, align, compose, crop_bounds, face_affine
+from sfumato.stages.planes import to_batch
 from sfumato.types import CLASSES, MIRRORED_CLASSES, Affine, Face, Image, Labels, Mask, Probabilities
 
 STRIP_ROWS = 256
@@ -190,17 +191,12 @@ class LightSegmenter:
     def _look_twice(self, image: Image, face: Face, side: int) -> Probabilities:
         """Return the mean probabilities of the aligned face and its mirror image."""
         crop = align(image, face_affine(face.points, side), side)
-        plain, mirrored = self.backend.run({"input": _to_input(np.stack([crop, crop[:, ::-1]]))})[0]
+        plain, mirrored = self.backend.run({"input": to_batch([crop, crop[:, ::-1]])})[0]
         unmirrored = mirrored[list(MIRRORED_CLASSES)][..., ::-1]
         return np.asarray((plain + unmirrored) / 2, dtype=np.float32)
 
     def _probabilities(self, picture: Image) -> Probabilities:
-        return np.asarray(self.backend.run({"input": _to_input(picture[None])})[0][0])
-
-
-def _to_input(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return NxHxWx3 levels as Nx3xHxW in 0..1."""
-    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32) / np.float32(255)
+        return np.asarray(self.backend.run({"input": to_batch([picture])})[0][0])
 
 
 def _resized(probabilities: Probabilities, side: int) -> Probabilities:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import Backend
+from sfumato.stages.planes import to_batch, to_picture
 from sfumato.types import Image
 
 GRID = 4
@@ -63,13 +64,9 @@ class LightStylizer:
 
     def _paint(self, tile: NDArray[np.float32]) -> Image:
         """Return the painted tile without its margin."""
-        batch = np.ascontiguousarray(tile.transpose(2, 0, 1)[None])
-        batch /= 255
-        (output,) = self.backend.run({"input": batch})
+        (output,) = self.backend.run({"input": to_batch([tile])})
         inner = slice(self.margin, -self.margin)
-        levels = output[0, :, inner, inner] * 255 + 0.5
-        painted: Image = np.clip(levels, 0, 255).astype(np.uint8).transpose(1, 2, 0)
-        return painted
+        return to_picture(output[0, :, inner, inner])
 
 
 def halve(image: Image) -> Image:

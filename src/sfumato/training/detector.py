@@ -62,14 +62,12 @@ class DetectorOptions:
         yunet: the ONNX file of YuNet with dynamic sizes, which labels them.
         scrfd: the ONNX file of SCRFD with landmarks, which then settles the points of YuNet's faces; None keeps them.
         start: weights to start from: of an earlier run, or a model exported from one.
-        command: the command line to print in the card.
     """
 
     folders: SceneFolders
     yunet: Path
     scrfd: Path | None = None
     start: Path | None = None
-    command: str = "sfumato train detector"
     batch: int = 16
     rate: float = 2e-3
     schedule: Schedule = field(default_factory=lambda: Schedule(steps=20000))
@@ -166,23 +164,24 @@ def train_detector(options: DetectorOptions, run: Path, report: Report) -> Path:
     )
     steps = train(trainer, run, options.schedule, report)
     path = export_detector(trainer.average, run / f"{NAME}.onnx")
-    write_card(options, path, steps, measure_held_out(path, options.folders, labels))
+    write_card(options, path, steps, measure_held_out(path, options, labels))
     return path
 
 
-def measure_held_out(path: Path, folders: SceneFolders, labels: Labels) -> dict[str, float]:
+def measure_held_out(path: Path, options: DetectorOptions, labels: Labels) -> dict[str, float]:
     """Return recall, precision and landmark error on the people kept out of training, for two face sizes."""
     detect = LightDetector(OpenVinoBackend(path))
-    pictures = split_people(folders, held_out=True)
+    pictures = split_people(options.folders, held_out=True)
+    teacher = "SCRFD" if options.scrfd else "YuNet"
     truth = {str(path): _sure_and_doubtful(labels[str(path)]) for path in pictures}
     scores: dict[str, float] = {}
     for size in (32, 64):
         named = ((str(path), read_picture(path)[0]) for path in pictures)
         sums, _ = evaluate_detector(detect, named, truth, Rule(size=size))
-        where = f"faces of {size} px and more in held-out pictures of people, against YuNet"
-        scores[f"recall, {where}"] = sums.recall
-        scores[f"precision, {where}"] = sums.precision
-        scores[f"median landmark error in eye distances, {where}"] = sums.landmark_error
+        where = f"faces of {size} px and more in held-out pictures of people"
+        scores[f"recall, {where}, against YuNet"] = sums.recall
+        scores[f"precision, {where}, against YuNet"] = sums.precision
+        scores[f"median landmark error in eye distances, {where}, against {teacher}"] = sums.landmark_error
     return scores
 
 
@@ -208,6 +207,19 @@ def _points_and_start(options: DetectorOptions) -> Iterator[str]:
         yield f"started from {options.start.name}, sha256 {sha256(options.start.read_bytes()).hexdigest()}"
 
 
+def _command(options: DetectorOptions) -> str:
+    folders, schedule = options.folders, options.schedule
+    words = [f"sfumato train detector --portraits {folders.parsed.name}"]
+    words += [f"--people {'/'.join(folder.parts[-2:])}" for folder in folders.people]
+    words += [f"--backgrounds {folder.name}" for folder in folders.grounds]
+    words += [f"--yunet {options.yunet.name}"]
+    words += [f"--scrfd {options.scrfd.name}"] if options.scrfd else []
+    words += [f"--start {options.start.name}"] if options.start else []
+    words += [f"--learning-rate {options.rate:g}"]
+    words += [f"--minutes {schedule.minutes:g}" if schedule.minutes else f"--steps {schedule.steps}"]
+    return " ".join([*words, f"--seed {schedule.seed} --out runs/detector"])
+
+
 def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping[str, float]) -> Path:
     """Write the card beside the model."""
     card = ModelCard(
@@ -216,16 +228,13 @@ def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping
         parameters=count_parameters(DetectorNet()),
         data=(
             f"{options.folders.parsed.name}: faces cut by masks (CelebAMask-HQ: non-commercial research)",
-            *[
-                f"{folder.parent.name}/{folder.name}: photographs with people"
-                for folder in options.folders.people
-            ],
+            *[f"{'/'.join(folder.parts[-2:])}: photographs with people" for folder in options.folders.people],
             *[f"{folder.name}: grounds without faces" for folder in options.folders.grounds],
             f"labels of boxes and points by {options.yunet.name} (YuNet, MIT)",
             *_points_and_start(options),
         ),
         licence="research use, as the licence of CelebAMask-HQ asks",
-        command=options.command,
+        command=_command(options),
         steps=steps,
         minutes=options.schedule.minutes or 0.0,
         seed=options.schedule.seed,
