@@ -50,7 +50,7 @@ def test_nine_blocks_have_the_papers_parameters() -> None:
 @pytest.mark.parametrize("blocks", [6, 9])
 def test_the_authors_files_fit_also_those_with_running_statistics(blocks: int, older: bool) -> None:
     state = {name: torch.randn(shape) for name, shape in official_shapes(blocks, 8).items()}
-    extra = {}
+    extra: dict[str, torch.Tensor] = {}
     if older:
         for norm in ("model.2", "model.5", "model.10.conv_block.2", "model.10.conv_block.6"):
             extra |= {f"{norm}.running_mean": torch.zeros(8), f"{norm}.running_var": torch.ones(8)}
@@ -97,7 +97,7 @@ def convolve_back(x: Array, weight: Array, bias: Array) -> Array:
 
 def normalise(x: Array) -> Array:
     mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
-    return (x - mean) / np.sqrt(variance + 1e-5)
+    return np.asarray((x - mean) / np.sqrt(variance + 1e-5))
 
 
 def rectify(x: Array) -> Array:

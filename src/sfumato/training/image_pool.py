@@ -1,5 +1,9 @@
 """Remember generated pictures, so that the discriminator does not forget old faults; it knows no network."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -19,6 +23,16 @@ class ImagePool:
         """
         return torch.stack([self._exchange_one(picture) for picture in pictures.detach()])
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the kept pictures and the state of the draws, as `torch.load(weights_only=True)` reads them."""
+        kept = torch.stack(self._kept) if self._kept else torch.empty(0)
+        return {"kept": kept.cpu(), "draws": json.dumps(self._rng.bit_generator.state)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        self._kept = list(state["kept"])
+        self._rng.bit_generator.state = json.loads(state["draws"])
+
     def _exchange_one(self, picture: torch.Tensor) -> torch.Tensor:
         if len(self._kept) < self._size:
             self._kept.append(picture)
@@ -27,4 +41,4 @@ class ImagePool:
             return picture
         place = int(self._rng.integers(self._size))
         earlier, self._kept[place] = self._kept[place], picture
-        return earlier
+        return earlier.to(picture.device)

@@ -47,9 +47,8 @@ class Budget(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
         """Set the rates of all groups of all optimizers."""
-        factor = learning_rate_factor(
-            trainer.global_step, self.progress(trainer.global_step), self._options.warmup
-        )
+        step, options = trainer.global_step, self._options
+        factor = learning_rate_factor(step, self.progress(step), options.warmup, options.decay)
         for optimizer in trainer.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

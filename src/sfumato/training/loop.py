@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sfumato.training.run_options import Decay
+
 Batch = Mapping[str, torch.Tensor]
 Report = Callable[[str], None]
 
@@ -58,14 +60,20 @@ class Trainer(Protocol):
         """Take one optimizer step and return the losses to log."""
 
 
-def learning_rate_factor(step: int, progress: float, warmup: int) -> float:
-    """Return the factor of the base learning rate: linear warm-up, then a cosine to zero.
+def learning_rate_factor(step: int, progress: float, warmup: int, decay: Decay = "cosine") -> float:
+    """Return the factor of the base learning rate: linear warm-up, then the decay to zero.
+
+    "linear" keeps the rate for the first half (Zhu et al., CycleGAN, 2017, section 4: 100 epochs and 100 more).
 
     >>> learning_rate_factor(0, 0.0, 10), learning_rate_factor(50, 0.5, 10)
     (0.1, 0.5)
+    >>> [learning_rate_factor(50, progress, 0, "linear") for progress in (0.2, 0.5, 0.75, 1.0)]
+    [1.0, 1.0, 0.5, 0.0]
     """
     if step < warmup:
         return (step + 1) / warmup
+    if decay == "linear":
+        return min(1.0, 2 * (1 - min(progress, 1.0)))
     return 0.5 * (1 + round(cos(pi * min(progress, 1.0)), 12))
 
 
