@@ -53,10 +53,12 @@ class OpenVinoBackend:
         core = _openvino_core()
         try:
             model = core.read_model(self._path)
+            if self._shape:
+                model.reshape(list(self._shape))
         except RuntimeError as error:
-            raise ModelError(f"model file {self._path} is damaged; reinstall sfumato") from error
-        if self._shape:
-            model.reshape(list(self._shape))
+            raise ModelError(
+                f"model file {self._path} is damaged or takes no such input; get a whole copy, or reinstall sfumato"
+            ) from error
         options = {
             "INFERENCE_PRECISION_HINT": "f32" if self._exact else "bf16",
             "PERFORMANCE_HINT": "LATENCY",

@@ -10,9 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from sfumato.training.easyportrait import SWAPPED_SIDES
 from tests.apps.conftest import FACE, Cli, Save, colours
-from tests.unit.portraits import portrait, write_dataset
+from tests.unit.portraits import portrait, swap_sides, write_dataset
 
 WITHOUT_PYTORCH = """
 import sys
@@ -53,7 +52,16 @@ def test_a_detector_is_measured_against_reference_faces(cli: Cli, save: Save, tm
 
 def test_a_segmenter_is_measured_class_by_class(cli: Cli, portraits: Path) -> None:
     report = json.loads(cli("evaluate", "segmenter", "--data", portraits, "--json").text)
-    assert set(report) == {"classes", "f1", "boundary_f1", "mean", "face", "accuracy", "swapped"}
+    assert set(report) == {
+        "classes",
+        "f1",
+        "boundary_f1",
+        "mean",
+        "face",
+        "accuracy",
+        "swapped",
+        "mended_mean",
+    }
     assert report["classes"]["skin"] > 0
     assert report["classes"]["lips"] is None
     assert "accuracy" in cli("evaluate", "segmenter", "--data", portraits).text
@@ -62,9 +70,9 @@ def test_a_segmenter_is_measured_class_by_class(cli: Cli, portraits: Path) -> No
 
 def test_masks_with_swapped_sides_are_named_and_set_right_on_demand(cli: Cli, tmp_path: Path) -> None:
     root = write_dataset(tmp_path / "set", ("val",))
-    cv2.imwrite(str(root / "annotations/val/val0.png"), SWAPPED_SIDES[portrait(0).labels])
+    cv2.imwrite(str(root / "annotations/val/val0.png"), swap_sides(portrait(0).labels))
     words = ("evaluate", "segmenter", "--data", root)
-    assert "1 masks have left and right swapped; --mend-sides sets them right" in cli(*words).text
+    assert "1 masks have left and right swapped; set right (--mend-sides)," in cli(*words).text
     assert "swapped" not in cli(*words, "--mend-sides").text
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from sfumato.training.parsing_samples import Sample
+from sfumato.types import MIRRORED_CLASSES, Labels
 
 
 def portrait(seed: int, size: int = 128) -> Sample:
@@ -22,6 +23,11 @@ def portrait(seed: int, size: int = 128) -> Sample:
         cv2.ellipse(labels, centre, axes, 0, 0, 360, label, -1)
         cv2.ellipse(image, centre, axes, 0, 0, 360, (25 * label, 255 - 25 * label, 120), -1)
     return Sample(image, labels)
+
+
+def swap_sides(labels: Labels) -> Labels:
+    """Return labels as an annotator leaves them who mixes up left and right."""
+    return np.array(MIRRORED_CLASSES, dtype=np.uint8)[labels]
 
 
 def write_dataset(root: Path, splits: tuple[str, ...] = ("train", "val"), count: int = 2) -> Path:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
+from sfumato.errors import ModelError
 from sfumato.nets.cyclegan import ResnetGenerator, generator_from, initialise
 from sfumato.training.card import count_parameters
 
@@ -70,8 +71,11 @@ def test_own_files_of_every_kind_fit(upsampling: str, dropout: bool) -> None:
 
 
 def test_tensors_of_another_network_are_refused() -> None:
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ModelError, match="holds no CycleGAN generator"):
         generator_from({"conv.weight": torch.zeros(3)})
+    state = ResnetGenerator(blocks=1, width=4).state_dict()
+    with pytest.raises(ModelError, match="another network than CycleGAN's generator of 1 blocks"):
+        generator_from(state | {"model.4.weight": torch.zeros(3)})
 
 
 def convolve(

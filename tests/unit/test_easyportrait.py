@@ -15,18 +15,18 @@ from sfumato.training import archives
 from sfumato.training.archives import Entry, find_table
 from sfumato.training.easyportrait import (
     PALETTE,
-    SWAPPED_SIDES,
     Fault,
-    are_sides_swapped,
     check_users,
     decode_mask,
     find_portraits,
+    list_users,
     read_users,
     report_faults,
+    with_sides_mended,
 )
 from sfumato.training.parsing_cache import CachedSamples, cache_pairs, iterate_samples, load_samples
 from sfumato.training.parsing_samples import flip_sample
-from tests.unit.portraits import pack, portrait, write_dataset
+from tests.unit.portraits import pack, portrait, swap_sides, write_dataset
 
 
 @pytest.fixture
@@ -108,30 +108,31 @@ def test_a_truncated_file_is_a_fault(root: Path, tmp_path: Path, name: str) -> N
 
 
 def test_sides_are_told_by_the_picture_not_by_the_classes_of_a_mirrored_face() -> None:
-    sample = portrait(0)
-    assert not are_sides_swapped(sample.labels)
-    assert are_sides_swapped(SWAPPED_SIDES[sample.labels])
-    assert are_sides_swapped(sample.labels[:, ::-1])
-    assert not are_sides_swapped(flip_sample(sample).labels)
-
-
-def test_one_pair_tells_the_sides_and_none_tells_nothing() -> None:
-    swapped = SWAPPED_SIDES[portrait(0).labels]
-    assert are_sides_swapped(np.where(np.isin(swapped, (3, 4)), 2, swapped).astype(np.uint8))
-    assert are_sides_swapped(np.where(swapped == 5, 2, swapped).astype(np.uint8))
-    assert not are_sides_swapped(np.where(np.isin(swapped, (3, 5)), 2, swapped).astype(np.uint8))
-
-
-def test_a_face_on_its_side_and_one_at_odds_with_itself_are_left_alone() -> None:
     labels = portrait(0).labels
-    assert not are_sides_swapped(np.rot90(labels)) and not are_sides_swapped(np.rot90(labels, -1))
-    odd = labels.copy()
-    odd[labels == 3], odd[labels == 4] = 4, 3
-    assert not are_sides_swapped(odd)
+    assert with_sides_mended(labels) is labels
+    flipped = flip_sample(portrait(0)).labels
+    assert with_sides_mended(flipped) is flipped
+    np.testing.assert_array_equal(with_sides_mended(swap_sides(labels)), labels)
+    np.testing.assert_array_equal(with_sides_mended(labels[:, ::-1]), flipped)
+
+
+@pytest.mark.parametrize("pair", [(3, 4), (5, 6)])
+def test_brows_and_eyes_are_mended_each_for_themselves(pair: tuple[int, int]) -> None:
+    labels = portrait(0).labels
+    odd = np.where(np.isin(labels, pair), swap_sides(labels), labels)
+    np.testing.assert_array_equal(with_sides_mended(odd), labels)
+
+
+def test_sides_are_not_told_by_one_eye_or_by_a_face_on_its_side() -> None:
+    labels = swap_sides(portrait(0).labels)
+    lone = np.where(np.isin(labels, (3, 5)), 2, labels).astype(np.uint8)
+    assert with_sides_mended(lone) is lone
+    for turned in (np.rot90(labels), np.rot90(labels, -1)):
+        assert with_sides_mended(turned) is turned
 
 
 def test_a_mask_with_its_sides_swapped_is_a_fault_or_mended(root: Path, tmp_path: Path) -> None:
-    cv2.imwrite(str(root / "annotations/train/train0.png"), SWAPPED_SIDES[portrait(0).labels])
+    cv2.imwrite(str(root / "annotations/train/train0.png"), swap_sides(portrait(0).labels))
     pairs = find_portraits(root, "train").pairs
     stored, (fault,) = cache_pairs(pairs, tmp_path / "cache", 128)
     assert (len(stored), fault.kind, fault.where) == (1, "left and right swapped", "train0")
@@ -140,7 +141,7 @@ def test_a_mask_with_its_sides_swapped_is_a_fault_or_mended(root: Path, tmp_path
     assert not faults
     np.testing.assert_array_equal(mended[0].read().labels, portrait(0).labels)
     assert cache_pairs(pairs, tmp_path / "cache", 128)[1] == [fault]
-    np.testing.assert_array_equal(next(iterate_samples(pairs)).labels, SWAPPED_SIDES[portrait(0).labels])
+    np.testing.assert_array_equal(next(iterate_samples(pairs)).labels, swap_sides(portrait(0).labels))
     np.testing.assert_array_equal(next(iterate_samples(pairs, mend_sides=True)).labels, portrait(0).labels)
 
 
@@ -184,11 +185,11 @@ def test_a_member_too_large_to_be_a_picture_is_never_unpacked(
 def test_a_user_in_two_splits_is_a_fault(root: Path) -> None:
     table = (root / "meta.csv").read_text().replace("user-val0", "user-train1")
     (root / "meta.csv").write_text(table)
-    splits = {split: find_portraits(root, split).pairs for split in ("train", "val", "test")}
-    (fault,) = check_users(root, splits)
+    splits = {s: [p.name for p in find_portraits(root, s).pairs] for s in ("train", "val", "test")}
+    (fault,) = check_users(list_users(root), splits)
     assert fault.why == "user user-train1 is in train and val; keep one"
     (root / "meta.csv").unlink()
-    assert check_users(root, splits) == []
+    assert check_users(list_users(root), splits) == []
 
 
 def test_tables_of_both_versions_are_read() -> None:

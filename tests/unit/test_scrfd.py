@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from sfumato.errors import ModelError
 from sfumato.geometry import transform_points
 from sfumato.stages.detect import VIEW_FACE, VIEW_SIDE, view_affine
 from sfumato.stages.face_rows import Rows, mirror_rows, row_to_face
@@ -82,6 +83,15 @@ def test_points_are_the_mean_of_the_looks_that_saw_the_face(seen: str, tmp_path:
     expected = row_in_view({"both": 0.5, "plain": 2.0, "mirrored": -1.0}[seen])[4:14].reshape(5, 2)
     np.testing.assert_allclose(transform_points(view_affine(row), settled.face.points), expected, atol=1e-2)
     assert (settled.face.box, settled.face.score, settled.votes) == (label.face.box, label.face.score, 3)
+
+
+def test_another_network_is_refused(tmp_path: Path) -> None:
+    path = write_scrfd(tmp_path / "scrfd.onnx", None, None)
+    model = onnx.load(str(path))
+    del model.graph.output[6:]
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match="no SCRFD with landmarks and nine outputs"):
+        Scrfd(path).settle_points(np.zeros((200, 220, 3), np.uint8), [labelled()[1]])
 
 
 def test_a_face_that_scrfd_does_not_see_keeps_its_points(tmp_path: Path) -> None:

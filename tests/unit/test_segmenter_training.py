@@ -173,12 +173,18 @@ def test_a_user_of_the_test_split_is_not_trained_on(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 1 faults"):
         load_portraits(folders, ("train", "val"), SIZE, workers=1, report=lines.append)
     assert "user user-train1 is in test and train; keep one" in lines[0]
+    left_out = replace(folders, leave_out_faulty=True)
+    loaded = load_portraits(left_out, ("train", "val"), SIZE, workers=1, report=lines.append)
+    assert [len(loaded[split]) for split in ("train", "val")] == [1, 2]
+    np.testing.assert_array_equal(loaded["train"][0].labels, portrait(0).labels)
 
 
 def test_a_start_from_earlier_weights_is_named_in_the_card(folders: SegmenterFolders, tmp_path: Path) -> None:
     first = SegmenterOptions(folders, replace(RUN, steps=1), encoder_weights="none", size=SIZE)
     path = train_segmenter(first, tmp_path / "first", lambda _: None)
     second = replace(first, start=path, run=replace(RUN, steps=1, seed=1))
+    with pytest.raises(InputError, match="holds a run that started from fresh weights; use another --out"):
+        train_segmenter(second, tmp_path / "first", lambda _: None)
     started = SegmenterModule(second).net.state_dict()["head.weight"]
     assert not torch.equal(started, SegmenterModule(first).net.state_dict()["head.weight"])
     card = train_segmenter(second, tmp_path / "second", lambda _: None).with_suffix(".md").read_text()

@@ -116,7 +116,10 @@ def evaluate_segmenter(
     voice.say(f"{'face':12} {scores.face:6.3f} {'':6} {scores.boundary_f1['face']:6.3f}")
     voice.say(f"mean IoU {scores.mean:.3f}, pixel accuracy {scores.accuracy:.3f}")
     if scores.swapped:
-        voice.say(f"{scores.swapped} masks have left and right swapped; --mend-sides sets them right")
+        voice.say(
+            f"{scores.swapped} masks have left and right swapped; "
+            f"set right (--mend-sides), the mean IoU is {scores.mended_mean:.3f}"
+        )
     voice.tell(
         {
             "classes": _numbers(scores.classes),
@@ -124,6 +127,7 @@ def evaluate_segmenter(
             "boundary_f1": _numbers(scores.boundary_f1),
             **_numbers({"mean": scores.mean, "face": scores.face, "accuracy": scores.accuracy}),
             "swapped": scores.swapped,
+            "mended_mean": _number(scores.mended_mean),
         }
     )
 

@@ -95,13 +95,14 @@ def train_segmenter(
         typer.Option(help="Which network.", rich_help_panel=NETWORK),
     ] = "unet-light",
     encoder_weights: Annotated[
-        Literal["imagenet", "lite", "none"],
+        Literal["imagenet", "lite", "none"] | None,
         typer.Option(
             help="What the encoder starts from. imagenet: for unet-light out of an installed package, for "
-            "unet-efficientnet-b2 from the Hugging Face hub; lite: for both out of an installed package.",
+            "unet-efficientnet-b2 from the Hugging Face hub; lite: for both out of an installed package. "
+            "By default imagenet, or none with --start.",
             rich_help_panel=NETWORK,
         ),
-    ] = "imagenet",
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -164,6 +165,8 @@ def train_segmenter(
     """Train a segmenter."""
     if size % 32:
         raise SettingsError(f"--size {size} is no multiple of 32; use {max(32, 32 * round(size / 32))}")
+    if start and encoder_weights not in (None, "none"):
+        raise SettingsError(f"--start holds the encoder too; leave out --encoder-weights {encoder_weights}")
     if batch % (devices * nodes):
         raise SettingsError(f"--batch {batch} cannot be dealt to {devices * nodes} devices; use a multiple")
     with needing_pytorch():
@@ -198,6 +201,14 @@ def train_segmenter(
         nodes=nodes,
     )
     options = SegmenterOptions(
-        folders, run, network, encoder_weights, start, size, learning_rate, weight_decay, encoder_rate
+        folders,
+        run,
+        network,
+        encoder_weights or ("none" if start else "imagenet"),
+        start,
+        size,
+        learning_rate,
+        weight_decay,
+        encoder_rate,
     )
     print(train(options, out, report, resume))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from sfumato.errors import InputError
 from sfumato.evaluation.boundary import BoundaryCounts, count_boundaries
-from sfumato.training.easyportrait import are_sides_swapped, find_portraits, report_faults
+from sfumato.training.easyportrait import find_portraits, report_faults, with_sides_mended
 from sfumato.training.parsing_cache import iterate_samples
 from sfumato.training.parsing_samples import Sample
 from sfumato.types import CLASSES, FACE_CLASSES, Image, Labels
@@ -34,7 +35,8 @@ class ParsingScores:
         accuracy: share of right pixels.
         f1: F1 (Dice) of each class by name.
         boundary_f1: F1 of the borders of each class and of `face`, within 2 px at 512 (see `boundary`).
-        swapped: masks that have left and right on the wrong sides; they are measured as they are.
+        swapped: masks that have left and right on the wrong sides; all of the above takes them as they are.
+        mended_mean: `mean` with these masks set right.
     """
 
     classes: Mapping[str, float]
@@ -44,12 +46,12 @@ class ParsingScores:
     f1: Mapping[str, float]
     boundary_f1: Mapping[str, float]
     swapped: int = 0
+    mended_mean: float = nan
 
 
 def score_parsing(pairs: Iterable[tuple[Labels, Labels]]) -> ParsingScores:
     """Return the scores of (predicted, true) label pictures."""
-    # Without synchronisation: the first of several training processes measures alone.
-    metric = MulticlassConfusionMatrix(len(CLASSES), sync_on_compute=False)
+    metric = _confusion()
     borders = {name: BoundaryCounts() for name in (*CLASSES, "face")}
     for predicted, true in pairs:
         metric.update(torch.from_numpy(predicted), torch.from_numpy(true))
@@ -57,6 +59,16 @@ def score_parsing(pairs: Iterable[tuple[Labels, Labels]]) -> ParsingScores:
             borders[name] += count_boundaries(predicted == index, true == index)
         borders["face"] += count_boundaries(np.isin(predicted, FACE_CLASSES), np.isin(true, FACE_CLASSES))
     return _scores(metric.compute().double(), {name: counts.f1 for name, counts in borders.items()})
+
+
+def _confusion() -> MulticlassConfusionMatrix:
+    """Return an empty matrix; without synchronisation, for the first of several training processes measures alone."""
+    return MulticlassConfusionMatrix(len(CLASSES), sync_on_compute=False)
+
+
+def _mean(matrix: torch.Tensor) -> float:
+    hits = matrix.diag()
+    return float((hits / (matrix.sum(0) + matrix.sum(1) - hits))[list(REPORTED_CLASSES)].nanmean())
 
 
 def _scores(matrix: torch.Tensor, boundary_f1: Mapping[str, float]) -> ParsingScores:
@@ -68,7 +80,7 @@ def _scores(matrix: torch.Tensor, boundary_f1: Mapping[str, float]) -> ParsingSc
     either = matrix[face].sum() + matrix[:, face].sum() - both
     return ParsingScores(
         classes=dict(zip(CLASSES, iou.tolist(), strict=True)),
-        mean=float(iou[list(REPORTED_CLASSES)].nanmean()),
+        mean=_mean(matrix),
         face=float(both / either),
         accuracy=float(hits.sum() / matrix.sum()),
         f1=dict(zip(CLASSES, f1.tolist(), strict=True)),
@@ -95,14 +107,17 @@ def evaluate_segmenter(
 
 def score_samples(parse: Parse, samples: Iterable[Sample], show: Show | None = None) -> ParsingScores:
     """Return the scores of `parse` on labelled pictures, showing each to `show`."""
-    swapped = 0
+    swapped, mended = 0, _confusion()
 
     def predict(sample: Sample) -> tuple[Labels, Labels]:
         nonlocal swapped
-        swapped += are_sides_swapped(sample.labels)
         predicted = parse(sample.image)
         if show is not None:
             show(sample.image, predicted, sample.labels)
+        right = with_sides_mended(sample.labels)
+        swapped += right is not sample.labels
+        mended.update(torch.from_numpy(predicted), torch.from_numpy(right))
         return predicted, sample.labels
 
-    return replace(score_parsing(map(predict, samples)), swapped=swapped)
+    scores = score_parsing(map(predict, samples))  # one pair in memory at a time
+    return replace(scores, swapped=swapped, mended_mean=_mean(mended.compute().double()))

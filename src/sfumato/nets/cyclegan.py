@@ -6,10 +6,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-Upsampling = Literal["transposed", "resize"]
+from sfumato.errors import ModelError
 
-PAPER_BLOCKS = {128: 6, 256: 9}
-"""Residual blocks by the side of the training pictures (Zhu et al., 2017, section 4 and appendix 7.2)."""
+Upsampling = Literal["transposed", "resize"]
 
 
 class ResnetGenerator(nn.Module):
@@ -100,7 +99,7 @@ def generator_from(state: Mapping[str, torch.Tensor]) -> ResnetGenerator:
     well, and some files hold the prefix of DataParallel.
 
     Raises:
-        RuntimeError: the tensors are those of another network.
+        ModelError: the tensors are those of another network.
     """
     kept = {
         name.removeprefix("module."): tensor
@@ -108,11 +107,22 @@ def generator_from(state: Mapping[str, torch.Tensor]) -> ResnetGenerator:
         if name.rpartition(".")[2] not in ("running_mean", "running_var", "num_batches_tracked")
     }
     blocks = len({name.split(".")[1] for name in kept if ".conv_block." in name})
-    first = kept.get("model.1.weight", torch.empty(64))
+    if "model.1.weight" not in kept:
+        raise ModelError(
+            "the file holds no CycleGAN generator; name a latest_net_G.pth or a file of its layout"
+        )
     dropout = any(".conv_block.6." in name for name in kept)
     resize = any(name.endswith(".2.weight") and ".conv_block." not in name for name in kept)
     net = ResnetGenerator(
-        blocks=blocks, width=len(first), upsampling="resize" if resize else "transposed", dropout=dropout
+        blocks=blocks,
+        width=len(kept["model.1.weight"]),
+        upsampling="resize" if resize else "transposed",
+        dropout=dropout,
     )
-    net.load_state_dict(kept)
+    try:
+        net.load_state_dict(kept)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the file holds another network than CycleGAN's generator of {blocks} blocks; name a latest_net_G.pth"
+        ) from error
     return net

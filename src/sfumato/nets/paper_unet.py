@@ -12,6 +12,9 @@ from sfumato.types import CLASSES
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
+UNUSED_WEIGHTS = ("unet.encoder._conv_head.", "unet.encoder._bn1.")
+"""Beginnings of the names of weights that the encoder keeps for its classifier, and a U-Net never uses."""
+
 
 class PaperUNet(nn.Module):
     """Parse a picture into class logits: segmentation-models-pytorch's U-Net, 10,047,451 parameters.

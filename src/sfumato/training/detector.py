@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
@@ -44,7 +44,7 @@ from sfumato.training.scene_layers import (
 )
 from sfumato.training.scenes import draw_scene
 from sfumato.training.scrfd import Scrfd
-from sfumato.training.start import load_weights
+from sfumato.training.start import load_weights, refuse_other_start
 from sfumato.types import Face
 
 NAME = "detector-light"
@@ -139,11 +139,17 @@ class DetectorTrainer:
 
 
 def label_pictures(options: DetectorOptions, run: Path) -> Labels:
-    """Label all pictures with people once, into `run/labels.json`."""
+    """Label all pictures with people once, into a file of `run` that is named by the networks that label."""
     folders = options.folders
     paths = list_pictures(folders.parsed / "images" / "train")
     paths += [path for held_out in (False, True) for path in split_people(folders, held_out=held_out)]
-    return label_once(paths, lambda: _make_labeller(options), run / "labels.json")
+    return label_once(paths, lambda: _make_labeller(options), run / f"labels-{teachers_of(options)}.json")
+
+
+def teachers_of(options: DetectorOptions) -> str:
+    """Return what changes when another network labels."""
+    files = [options.yunet, *([options.scrfd] if options.scrfd else [])]
+    return sha256(b"".join(sha256(path.read_bytes()).digest() for path in files)).hexdigest()[:12]
 
 
 def _make_labeller(options: DetectorOptions) -> Label:
@@ -155,8 +161,14 @@ def _make_labeller(options: DetectorOptions) -> Label:
 
 
 def train_detector(options: DetectorOptions, run: Path, report: Report) -> Path:
-    """Train, export, check and measure; return the path of the ONNX file in `run`, with its card beside it."""
-    write_config(run, {"options": options})
+    """Train, export, check and measure; return the path of the ONNX file in `run`, with its card beside it.
+
+    Raises:
+        InputError: `run` holds a run that started from other weights.
+        ModelError: the weights to start from are those of another network.
+    """
+    refuse_other_start(run, "last.pt", options.start)
+    write_config(run, {"options": asdict(options)})
     labels = label_pictures(options, run)
     sources = load_sources(options.folders, labels, sharpen=options.scrfd is None)
     trainer = DetectorTrainer(
@@ -172,7 +184,7 @@ def measure_held_out(path: Path, options: DetectorOptions, labels: Labels) -> di
     """Return recall, precision and landmark error on the people kept out of training, for two face sizes."""
     detect = LightDetector(OpenVinoBackend(path))
     pictures = split_people(options.folders, held_out=True)
-    teacher = "SCRFD" if options.scrfd else "YuNet"
+    teacher = "the points trained on (SCRFD's)" if options.scrfd else "YuNet"
     truth = {str(path): _sure_and_doubtful(labels[str(path)]) for path in pictures}
     scores: dict[str, float] = {}
     for size in (32, 64):
@@ -233,7 +245,8 @@ def write_card(options: DetectorOptions, path: Path, steps: int, scores: Mapping
             f"labels of boxes and points by {options.yunet.name} (YuNet, MIT)",
             *_points_and_start(options),
         ),
-        licence="research use, as the licence of CelebAMask-HQ asks",
+        licence="research use, as the licence of CelebAMask-HQ asks"
+        + (", and non-commercial, as the licence of SCRFD's weights asks" if options.scrfd else ""),
         command=_command(options),
         steps=steps,
         minutes=options.schedule.minutes or 0.0,

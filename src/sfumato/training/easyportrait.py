@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sfumato.errors import UNREADABLE, DatasetError, InputError, MissingInputError
 from sfumato.io import read_picture
 from sfumato.training.archives import Entry, find_table, list_entries
-from sfumato.types import CLASSES, MIRRORED_CLASSES, Image, Labels
+from sfumato.types import CLASSES, Image, Labels
 
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 
@@ -81,45 +81,45 @@ class Pair:
         """Return the photo and its ids, with left and right on their sides.
 
         Args:
-            mend_sides: swap the classes of a mask that has them on the wrong sides, instead of raising.
+            mend_sides: exchange brows or eyes that lie on the wrong sides, instead of raising.
 
         Raises:
             DatasetError: as `read`; or the mask has left and right swapped.
         """
         image, labels = self.read()
-        if not are_sides_swapped(labels):
-            return image, labels
-        if not mend_sides:
+        mended = with_sides_mended(labels)
+        if mended is not labels and not mend_sides:
             raise DatasetError(
                 "left and right swapped",
                 f"{self.mask} has its left eye or brow on the right; correct it, or swap them by --mend-sides",
             )
-        return image, SWAPPED_SIDES[labels]
+        return image, mended
 
-
-SWAPPED_SIDES: NDArray[np.uint8] = np.array(MIRRORED_CLASSES, dtype=np.uint8)
-"""Class of each class with left and right exchanged."""
 
 _PAIRED_CLASSES = ((3, 4), (5, 6))
 _LEAST_PIXELS = 20
 
 
-def are_sides_swapped(labels: Labels) -> bool:
-    """Tell whether brows and eyes lie on the wrong sides: left means the left of the picture.
+def with_sides_mended(labels: Labels) -> Labels:
+    """Return the labels with brows, and with eyes, exchanged where they lie on the wrong sides; else `labels` itself.
 
-    Only pairs count that lie side by side, not one above the other, as in a face turned by a right angle.
+    Left means the left of the picture. Only what lies side by side is judged, not what lies one above the other, as
+    in a face turned by a right angle.
     """
-    steps = [_step(labels == left, labels == right) for left, right in _PAIRED_CLASSES]
-    known = [x for x, y in filter(None, steps) if abs(x) > abs(y)]
-    return bool(known) and max(known) < 0
+    exchanged = np.arange(len(CLASSES), dtype=np.uint8)
+    for left, right in _PAIRED_CLASSES:
+        if _lies_right_of(labels == left, labels == right):
+            exchanged[[left, right]] = right, left
+    same = bool((exchanged == np.arange(len(CLASSES))).all())
+    return labels if same else exchanged[labels]
 
 
-def _step(left: NDArray[np.bool_], right: NDArray[np.bool_]) -> tuple[float, float] | None:
-    """Return the way (x, y) from the middle of one area to that of the other, or None where one is hardly there."""
-    if min(left.sum(), right.sum()) < _LEAST_PIXELS:
-        return None
-    (y0, x0), (y1, x1) = (np.argwhere(area).mean(axis=0) for area in (left, right))
-    return float(x1 - x0), float(y1 - y0)
+def _lies_right_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> bool:
+    """Tell whether the middle of one area lies to the right of the other's, and more beside than above or below it."""
+    if min(first.sum(), second.sum()) < _LEAST_PIXELS:
+        return False
+    y, x = np.argwhere(first).mean(axis=0) - np.argwhere(second).mean(axis=0)
+    return bool(x > abs(y))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +213,24 @@ def find_portraits(root: Path, split: str) -> Portraits:
     return Portraits(tuple(pairs), tuple(alone))
 
 
-def check_users(root: Path, splits: Mapping[str, Iterable[Pair]]) -> list[Fault]:
-    """Return the users with photos in more than one split, by the data set's meta.csv; none where it has no table.
-
-    A person seen in training must not be measured on.
-    """
+def list_users(root: Path) -> Mapping[str, str]:
+    """Return the user of each photo by the photo's name, by the data set's meta.csv; none where it has no table."""
     table = find_table(root)
-    users = read_users(table) if table else {}
+    return read_users(table) if table else {}
+
+
+def check_users(users: Mapping[str, str], splits: Mapping[str, Iterable[str]]) -> list[Fault]:
+    """Return a fault for each user with photos in more than one split: who is trained on must not be measured on.
+
+    Args:
+        users: the user of each photo, by its name.
+        splits: the names of the photos of each split.
+    """
     seen: dict[str, set[str]] = defaultdict(set)
-    for split, pairs in splits.items():
-        for pair in pairs:
-            if pair.name in users:
-                seen[users[pair.name]].add(split)
+    for split, names in splits.items():
+        for name in names:
+            if name in users:
+                seen[users[name]].add(split)
     return [
         Fault("user in several splits", user, f"user {user} is in {' and '.join(sorted(where))}; keep one")
         for user, where in sorted(seen.items())

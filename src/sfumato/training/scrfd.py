@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import OpenVinoBackend
+from sfumato.errors import ModelError
 from sfumato.geometry import align
 from sfumato.stages.detect import VIEW_SIDE, take_centred, view_affine, work_in
 from sfumato.stages.face_rows import Rows, face_to_row, mirror_rows, row_to_face
@@ -25,14 +26,19 @@ class Scrfd:
     """Look at faces with SCRFD (Guo et al., "Sample and Computation Redistribution for Face Detection", 2021).
 
     Args:
-        path: ONNX file with landmarks: scores, boxes and points of the strides 8, 16 and 32, in this order.
+        path: ONNX file with landmarks. It maps "images", Nx3xHxW RGB as (level - 127.5) / 128, to nine outputs: scores
+            (N x anchors x 1), boxes (x 4) and points (x 10), each of the strides 8, 16 and 32, two anchors a cell.
     """
 
     def __init__(self, path: Path) -> None:
         self._backend = OpenVinoBackend(path, exact=True, shape=(2, 3, VIEW_SIDE, VIEW_SIDE))
 
     def settle_points(self, image: Image, labels: Sequence[LabelledFace]) -> list[LabelledFace]:
-        """Return the labels with SCRFD's points, the mean of a plain and a mirrored look; unseen faces keep theirs."""
+        """Return the labels with SCRFD's points, the mean of a plain and a mirrored look; unseen faces keep theirs.
+
+        Raises:
+            ModelError: the file is damaged or no SCRFD of this form.
+        """
         return [self._settle(image, label) for label in labels]
 
     def _settle(self, image: Image, label: LabelledFace) -> LabelledFace:
@@ -41,10 +47,20 @@ class Scrfd:
         view = align(image, matrix, VIEW_SIDE)
         pair = np.stack([view, view[:, ::-1]]).transpose(0, 3, 1, 2).astype(np.float32)
         outputs = self._backend.run({"images": (pair - np.float32(127.5)) / np.float32(128)})
+        _check_form([output.shape for output in outputs])
         plain, mirrored = (decode_scrfd([output[k] for output in outputs], VIEW_SIDE) for k in (0, 1))
         seen = take_centred(plain), take_centred(mirror_rows(mirrored, VIEW_SIDE))
         settled = row_to_face(work_in(row, matrix, *seen))
         return replace(label, face=replace(settled, score=label.face.score))
+
+
+def _check_form(shapes: Sequence[tuple[int, ...]]) -> None:
+    """Make sure that the outputs are those of SCRFD with landmarks."""
+    cells = [ANCHORS * (VIEW_SIDE // stride) ** 2 for stride in STRIDES]
+    if list(shapes) != [(2, count, width) for width in (1, 4, 10) for count in cells]:
+        raise ModelError(
+            "--scrfd names no SCRFD with landmarks and nine outputs; use scrfd_2.5g_kps.onnx or its like"
+        )
 
 
 def decode_scrfd(outputs: Sequence[NDArray[np.float32]], side: int) -> Rows:

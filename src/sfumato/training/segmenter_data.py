@@ -10,10 +10,11 @@ import torch
 from torch.utils.data import Dataset
 
 from sfumato.backends import OpenVinoBackend
-from sfumato.errors import InputError, MissingInputError
+from sfumato.errors import InputError
 from sfumato.registry import find_embedded, model_path
 from sfumato.stages.detect import LightDetector
-from sfumato.training.easyportrait import Fault, Pair, check_users, find_portraits, report_faults
+from sfumato.training.archives import list_entries
+from sfumato.training.easyportrait import Fault, check_users, find_portraits, list_users, report_faults
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import Report
 from sfumato.training.parsing_cache import cache_pairs, load_samples
@@ -55,17 +56,21 @@ def load_portraits(
     Raises:
         InputError: a pair is faulty and `leave_out_faulty` is false; the report has named all faults by then.
     """
-    found = {split: find_portraits(folders.portraits, split) for split in splits}
+    root = folders.portraits
+    found = {split: find_portraits(root, split) for split in splits}
     faults = [fault for portraits in found.values() for fault in portraits.faults]
-    measured = _find_optional(folders.portraits, "test")
-    faults += check_users(
-        folders.portraits, {"test": measured, **{split: p.pairs for split, p in found.items()}}
+    users = list_users(root)
+    names = {split: [pair.name for pair in portraits.pairs] for split, portraits in found.items()}
+    shared = check_users(
+        users, {"test": [photo.stem for photo in list_entries(root, "images", "test")], **names}
     )
+    nobodys = {fault.where for fault in shared}
+    faults += shared
     cached = {}
     for split, portraits in found.items():
         place = folders.cache / split
         cached[split], bad = cache_pairs(
-            portraits.pairs,
+            [pair for pair in portraits.pairs if users.get(pair.name) not in nobodys],
             place,
             CACHE_SCALE * size,
             workers=max(1, workers),
@@ -74,14 +79,6 @@ def load_portraits(
         faults += bad
     _settle(faults, folders, report)
     return {split: load_samples(pairs) for split, pairs in cached.items()}
-
-
-def _find_optional(root: Path, split: str) -> Sequence[Pair]:
-    """Return the pairs of a split that need not be there."""
-    try:
-        return find_portraits(root, split).pairs
-    except MissingInputError:
-        return ()
 
 
 def _settle(faults: Sequence[Fault], folders: SegmenterFolders, report: Report) -> None:
