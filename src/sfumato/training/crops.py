@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from sfumato.errors import MissingInputError
+from sfumato.errors import InputError, MissingInputError
 from sfumato.types import Image
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -27,8 +27,16 @@ def list_pictures(folder: Path) -> tuple[Path, ...]:
 
 
 def hold_out(paths: Sequence[Path], count: int) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Split off the last `count` pictures, which are measured on and never trained on."""
+    """Split off the last `count` pictures, which are measured on and never trained on.
+
+    Raises:
+        InputError: none would be left to train on.
+    """
     kept = len(paths) - count
+    if kept < 1:
+        raise InputError(
+            f"{len(paths)} pictures are too few where {count} are held out; add {1 - kept} or more"
+        )
     return tuple(paths[:kept]), tuple(paths[kept:])
 
 
