@@ -17,6 +17,9 @@ LOGS = "logs"
 _SMOOTHING = 0.02
 """Part of the run over which the drawn line averages."""
 
+_LEAST_WINDOW = 7
+"""Logged losses that it averages at least."""
+
 
 def read_curve(run: Path, name: str) -> NDArray[np.float64]:
     """Return Nx2: step and value of one column of a run's logs; what a resumed run did again counts once.
@@ -52,7 +55,7 @@ def smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 def draw_loss_curve(run: Path) -> tuple[Path, Path]:
     """Write `loss.png` and `loss.csv` into the folder of a run and return both paths."""
     training = read_curve(run, "loss")
-    line = smooth(training[:, 1], max(1, round(_SMOOTHING * len(training))))
+    line = smooth(training[:, 1], max(_LEAST_WINDOW, round(_SMOOTHING * len(training))))
     curves = {"training": training, "training, averaged": np.column_stack([training[:, 0], line])}
     with suppress(MissingInputError):  # a run that ended before its first validation
         curves["validation"] = read_curve(run, "val_loss")

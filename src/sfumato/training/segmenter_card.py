@@ -94,6 +94,9 @@ def _command(options: "SegmenterOptions") -> str:
     words += ["--leave-out-faulty"] if folders.leave_out_faulty else []
     words += [f"--minutes {run.minutes:g}" if run.minutes else f"--steps {run.steps}"]
     words += [f"--size {options.size} --batch {run.batch} --learning-rate {options.learning_rate:g}"]
+    words += [f"--encoder-rate {options.encoder_rate:g} --weight-decay {options.weight_decay:g}"]
+    words += [f"--average {run.average:g} --warmup {run.warmup} --validate-every {run.validate_every}"]
+    words += [f"--clip {run.clip:g}"] if run.clip is not None else []
     words += [f"--seed {run.seed} --out runs/segmenter"]
     return " ".join(words)
 
