@@ -13,6 +13,7 @@ from sfumato.training.cyclegan import CycleGan, CycleGanModule, CycleGanOptions,
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.lightning_run import Drawn, DrawnData, run_training
 from sfumato.training.run_options import RunOptions
+from sfumato.training.sample_grid import lay_grid
 
 TINY = CycleGanOptions(blocks=1, width=4, judge_width=4, size=32, learning_rate=1e-3)
 RUN = RunOptions(
@@ -134,8 +135,30 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         fit(tmp_path / "cut", fails_at=5 * RUN.batch)
     resumed = fit(tmp_path / "cut")
+    assert {path.name for path in (tmp_path / "whole/samples").iterdir()} == {
+        "step_000002.png",
+        "step_000004.png",
+        "step_000006.png",
+    }
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_grid_shows_every_sample_in_a_row_and_what_became_of_it_in_columns() -> None:
+    first, second = torch.zeros(2, 3, 4, 5), torch.full((2, 3, 4, 5), 0.5)
+    second[1] = 2.0
+    grid = lay_grid([first, second])
+    assert grid.shape == (8, 10, 3)
+    assert not grid[:, :5].any()
+    assert (grid[:4, 5:] == 128).all() and (grid[4:, 5:] == 255).all()
+
+
+def test_samples_show_both_ways_and_back() -> None:
+    module, batch = CycleGanModule(TINY, seed=0), batch_of(0)
+    shown = module.sample(batch)
+    assert [tuple(s.shape) for s in shown] == [(2, 3, 32, 32)] * 6
+    torch.testing.assert_close(shown[0], batch["photo"] / 255)
+    torch.testing.assert_close(shown[2], module.gan.unpaint(module.gan.paint(shown[0])))
 
 
 @pytest.mark.parametrize(("size", "blocks"), [(128, 6), (256, 9), (512, 9)])

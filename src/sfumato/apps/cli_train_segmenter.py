@@ -130,6 +130,13 @@ def train_segmenter(
     minutes: Minutes = None,
     batch: Annotated[int, _number("--batch", "Pictures a step, over all devices.", BUDGET, 1)] = 12,
     warmup: Annotated[int, _number("--warmup", "Steps of warm-up.", BUDGET, 1)] = 200,
+    decay: Annotated[
+        Literal["cosine", "linear"],
+        typer.Option(
+            help="How the rate falls to zero: from the start, or only in the second half.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = "cosine",
     validate_every: Annotated[
         int, _number("--validate-every", "Steps between validations and checkpoints.", BUDGET, 1)
     ] = 500,
@@ -188,6 +195,7 @@ def train_segmenter(
         minutes=minutes,
         batch=batch,
         warmup=warmup,
+        decay=decay,
         seed=seed,
         validate_every=validate_every,
         log_every=log_every,

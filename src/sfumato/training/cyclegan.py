@@ -183,6 +183,13 @@ class CycleGanModule(pl.LightningModule):
         self.log("val_loss", total, batch_size=len(photos), sync_dist=True)
         self.log(SCORE, -total, batch_size=len(photos), sync_dist=True)
 
+    def sample(self, batch: Drawn) -> list[Tensor]:
+        """Return photo, painted and back; painting, unpainted and back: six batches of pictures in 0..1."""
+        photos, paintings = batch["photo"].float() / 255, batch["painting"].float() / 255
+        painted, unpainted = self.gan.paint(photos), self.gan.unpaint(paintings)
+        there = [photos, painted, self.gan.unpaint(painted)]
+        return [*there, paintings, unpainted, self.gan.paint(unpainted)]
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over all four networks."""
         options = self.options

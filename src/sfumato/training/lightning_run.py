@@ -25,6 +25,7 @@ from sfumato.training.lightning_callbacks import SCORE, Budget, Reporter, Weight
 from sfumato.training.loop import Report, has_bfloat16
 from sfumato.training.loss_curve import LOGS
 from sfumato.training.run_options import RunOptions
+from sfumato.training.sample_grid import SampleGrid
 
 Drawn: TypeAlias = Mapping[str, torch.Tensor]
 Draw: TypeAlias = Callable[[np.random.Generator], Drawn]
@@ -134,6 +135,7 @@ def _quiet() -> Iterator[None]:
 def _callbacks(run: Path, options: RunOptions, budget: Budget, report: Report) -> Iterator[Callback]:
     yield budget
     yield WeightFiles(run)
+    yield SampleGrid(run)
     if not sys.stderr.isatty():
         yield Reporter(budget, report, options.log_every)
     else:
