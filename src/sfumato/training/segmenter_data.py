@@ -64,13 +64,13 @@ def load_portraits(
     shared = check_users(
         users, {"test": [photo.stem for photo in list_entries(root, "images", "test")], **names}
     )
-    nobodys = {fault.where for fault in shared}
+    left_out = {fault.where for fault in shared}
     faults += shared
     cached = {}
     for split, portraits in found.items():
         place = folders.cache / split
         cached[split], bad = cache_pairs(
-            [pair for pair in portraits.pairs if users.get(pair.name) not in nobodys],
+            [pair for pair in portraits.pairs if users.get(pair.name) not in left_out],
             place,
             CACHE_SCALE * size,
             workers=max(1, workers),
