@@ -119,6 +119,20 @@ def make_backend(path: Path, device: str, *, exact: bool = False) -> Backend:
     return OpenVinoBackend(path, exact=exact) if device == "cpu" else TorchBackend(path, device, exact=exact)
 
 
+def read_metadata(path: Path, key: str) -> str | None:
+    """Return what the metadata of an ONNX file hold under a key, or nothing.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    try:
+        model = _openvino_core().read_model(path)
+    except RuntimeError as error:
+        raise ModelError(f"model file {path} is damaged or no ONNX; get a whole copy") from error
+    place = ["framework", key]
+    return str(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else None
+
+
 _core_lock = threading.Lock()
 _cores: list["openvino.Core"] = []
 

@@ -28,6 +28,11 @@ def lay_over(base: Image, top: Image, mask: Mask) -> Image:
     return np.rint(mixed).astype(np.uint8)
 
 
+def mix(base: Image, top: Image, share: float) -> Image:
+    """Return a new picture that is `base` at share 0, `top` at share 1 and in between a linear mix of both."""
+    return np.asarray(cv2.addWeighted(base, 1 - share, top, share, 0), dtype=np.uint8)
+
+
 def refine_mask(mask: Mask, image: Image, *, radius: float, smoothness: float = 1e-3) -> Mask:
     """Draw the edges of a mask to those of the picture.
 

@@ -11,16 +11,16 @@ from typing import Literal, TypeAlias, Unpack
 import numpy as np
 
 from sfumato.backends import Backend, check_device, make_backend
-from sfumato.compositing import feather_mask, melt, refine_mask
+from sfumato.compositing import feather_mask, melt, mix, refine_mask
 from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
 from sfumato.io import Picture, PictureSource, picture_from, write_picture
-from sfumato.registry import ModelSpec, find_embedded, find_style, model_path
+from sfumato.registry import ModelSpec, find_embedded, model_path
 from sfumato.settings import Options, Settings, make_settings, parse_faces
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.restore import FaceRestoration, LightRestorer, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
-from sfumato.stages.stylize import LightStylizer
+from sfumato.styles import open_style
 from sfumato.types import Detect, Face, Image, Labels, Layers, Mask, Transform
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
@@ -154,7 +154,7 @@ class Pipeline:
         with _timed(timings, "segment"):
             alpha = self._alpha(image, faces, kept) if mask is None else mask
         with _timed(timings, "stylize"):
-            painted = self.paint(image)
+            painted = self._painted(image)
         with _timed(timings, "blend"):
             extent = _typical_extent([faces[k] for k in kept], image)
             target = None if layers or np.may_share_memory(painted, image) else painted
@@ -171,6 +171,14 @@ class Pipeline:
         """Return the EasyPortrait id 0..8 of each pixel."""
         image = picture_from(source).image
         return self.segment_faces(image, self.detect_faces(image)).labels()
+
+    def _painted(self, image: Image) -> Image:
+        """Return the painting, as strong as the settings say; at strength 0 the picture itself."""
+        strength = self.settings.strength
+        if strength == 0:
+            return image
+        painted = self.paint(image)
+        return painted if strength == 1 else mix(image, painted, strength)
 
     def _restored(self, image: Image, faces: Sequence[Face]) -> tuple[Image, tuple[FaceRestoration, ...]]:
         if self.settings.restore == 0 or not any(self.settings.class_strengths):
@@ -252,13 +260,14 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
 
     Raises:
         SettingsError: the style is unknown.
+        MissingInputError: the style's file is missing.
         BackendMissingError: the device is not there.
         ModelError: a model file is missing or damaged.
     """
     chosen = settings or make_settings()
     device = check_device(chosen.device)
     specs = {task: find_embedded(task) for task in ("detector", "restorer", "segmenter")}
-    stylizer = find_style(chosen.style)
+    style = open_style(chosen.style, device, exact=chosen.exact)
 
     def backend(spec: ModelSpec) -> Backend:
         return make_backend(model_path(spec), device, exact=chosen.exact)
@@ -267,10 +276,10 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
     return Pipeline(
         detect_faces=LightDetector(backend(specs["detector"])),
         restore=partial(restore_faces, restorer=restorer, strength=chosen.restore),
-        paint=LightStylizer(backend(stylizer)),
+        paint=style.paint,
         segment_faces=LightSegmenter(backend(specs["segmenter"])),
         settings=chosen,
-        models={spec.name: spec.sha256 for spec in (*specs.values(), stylizer)},
+        models={**{spec.name: spec.sha256 for spec in specs.values()}, style.name: style.sha256},
     )
 
 

@@ -2,12 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sfumato.errors import ModelError, SettingsError
 from sfumato.settings import did_you_mean
@@ -25,6 +25,7 @@ class ModelSpec:
         bytes, sha256: of that file.
         data: what it was trained on.
         commercial_use: yes, no or unclear.
+        paints: how a stylizer's network is to be used, the fields of `stages.style_facts.StyleFacts`.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ModelSpec:
     paper: str
     embedded: bool
     style: str = ""
+    paints: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache

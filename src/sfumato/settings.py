@@ -31,6 +31,7 @@ class Options(TypedDict, total=False):
     """Name the keyword arguments that make a `Settings`."""
 
     style: str
+    strength: float
     preserve: str
     restore: float
     paint: float
@@ -45,7 +46,8 @@ class Settings:
     """Say how a picture is painted and what of the person is kept.
 
     Attributes:
-        style: name of a stylizer.
+        style: name of a style, or path of a generator's file (see `styles.open_style`).
+        strength: 0..1, how far the picture is painted: 0 leaves the photo.
         preserve: face, person, none, or classes with an optional strength: "skin,lips" or "eyes=1,skin=0.6".
         restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.
         paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
@@ -59,6 +61,7 @@ class Settings:
     """
 
     style: str = "monet"
+    strength: float = 1.0
     preserve: str = "face"
     restore: float = 0.7
     paint: float = 0.3
@@ -69,6 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
+        _check_range("strength", self.strength, 1.0)
         _check_range("restore", self.restore, 1.0)
         _check_range("paint", self.paint, 1.0)
         _check_range("feather", self.feather, 10.0)
@@ -112,6 +116,16 @@ def read_defaults() -> Options:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML ({error}); correct or remove it") from error
     return _checked_options(loaded, path)
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be made or fetched again: SFUMATO_HOME, else `sfumato` in XDG_CACHE_HOME.
+
+    XDG_CACHE_HOME is ~/.cache where it is not set.
+    """
+    named = os.environ.get("SFUMATO_HOME")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(named) if named else base / "sfumato"
 
 
 def _checked_options(loaded: Mapping[str, object], path: Path) -> Options:

@@ -14,6 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
     frozenset({"geometry", "compositing", "io", "registry", "download", "backends"}),
     frozenset({"stages"}),
+    frozenset({"styles"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),
     frozenset({"__init__"}),
@@ -22,8 +23,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 """Rooms of the package, lowest layer first; a room is ROOM.py, ROOM_*.py or the folder ROOM."""
 
-LATE = frozenset({("backends", "nets")})
-"""Upward imports that are allowed inside a function: PyTorch's backend builds its network when it is asked for."""
+LATE = frozenset({("backends", "nets"), ("styles", "nets"), ("styles", "export")})
+"""Upward imports that are allowed inside a function: PyTorch builds or converts a network when it is asked for."""
 
 TORCH_ROOMS = frozenset({"nets", "training", "evaluation", "export", "backends"})
 

@@ -124,6 +124,7 @@ def test_pytorch_computes_what_openvino_computes(name: str) -> None:
 
 
 def test_a_model_without_pytorch_code_is_refused(tmp_path: Path) -> None:
+    export_onnx(nn.Conv2d(3, 3, 1), tmp_path / "other.onnx", example=torch.rand(1, 3, 8, 8))
     with pytest.raises(BackendMissingError, match="model 'other' runs on the CPU only; use --device cpu"):
         TorchBackend(tmp_path / "other.onnx", "cpu").run({})
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from sfumato.training.cyclegan import CycleGan, CycleGanModule, CycleGanOptions, distance, make_generator
+from sfumato.training.cyclegan import (
+    LIGHT_BLOCKS,
+    CycleGan,
+    CycleGanModule,
+    CycleGanOptions,
+    distance,
+    make_generator,
+)
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.lightning_run import Drawn, DrawnData, run_training
 from sfumato.training.run_options import RunOptions
@@ -164,7 +171,7 @@ def test_samples_show_both_ways_and_back() -> None:
 @pytest.mark.parametrize(("size", "blocks"), [(128, 6), (256, 9), (512, 9)])
 def test_the_blocks_follow_the_size(size: int, blocks: int) -> None:
     assert CycleGanOptions(size=size).residual_blocks == blocks
-    assert CycleGanOptions(generator="light", size=size).residual_blocks == 4
+    assert CycleGanOptions(generator="light", size=size).residual_blocks == LIGHT_BLOCKS
 
 
 def test_the_light_generator_can_be_trained_too() -> None:

@@ -102,6 +102,7 @@ def stylize(
     inputs: options.Inputs,
     output: options.OutputOption = None,
     style: options.StyleOption = None,
+    strength: options.StrengthOption = None,
     preserve: options.PreserveOption = None,
     restore: options.RestoreOption = None,
     paint: options.PaintOption = None,
@@ -119,6 +120,7 @@ def stylize(
     """Paint pictures and keep the faces."""
     chosen = {
         "style": style,
+        "strength": strength,
         "preserve": preserve,
         "restore": restore,
         "paint": paint,

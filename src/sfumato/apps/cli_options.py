@@ -74,7 +74,22 @@ OutputOption: TypeAlias = Annotated[
     _option("--output", "-o", text="A file, a folder, or - for standard output.", panel=FILES),
 ]
 StyleOption: TypeAlias = Annotated[
-    str | None, _option("--style", text="Style of the painting.", panel=PAINTING, default=DEFAULTS.style)
+    str | None,
+    _option(
+        "--style",
+        text="Style of the painting, or a generator's file: .onnx, .safetensors or .pth.",
+        panel=PAINTING,
+        default=DEFAULTS.style,
+    ),
+]
+StrengthOption: TypeAlias = Annotated[
+    float | None,
+    _option(
+        "--strength",
+        text="How far the picture is painted, 0 to 1.",
+        panel=PAINTING,
+        default=f"{DEFAULTS.strength:g}",
+    ),
 ]
 PreserveOption: TypeAlias = Annotated[
     str | None,

@@ -8,49 +8,18 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from sfumato.apps.cli_options import describe
+from sfumato.apps.cli_train_options import Minutes, Out, Seed, Steps, Vgg, file_option, folder_option
 from sfumato.errors import BackendMissingError
 
 if TYPE_CHECKING:
     from sfumato.training.loop import Schedule
 
-DATA = "Data"
-BUDGET = "Budget"
-
-
-def folder_option(name: str, text: str) -> typer.models.OptionInfo:
-    """Return the option of a folder of training data, which must exist."""
-    info: typer.models.OptionInfo = typer.Option(
-        name, help=text, rich_help_panel=DATA, exists=True, file_okay=False
-    )
-    return info
-
-
-def _file(name: str, text: str) -> typer.models.OptionInfo:
-    info: typer.models.OptionInfo = typer.Option(
-        name, help=text, rich_help_panel=DATA, exists=True, dir_okay=False
-    )
-    return info
-
-
-Out: TypeAlias = Annotated[
-    Path, typer.Option("--out", help="Folder of the run; one that holds a checkpoint goes on from there.")
-]
-Steps: TypeAlias = Annotated[
-    int, typer.Option("--steps", min=1, help="Steps in all.", rich_help_panel=BUDGET)
-]
-Minutes: TypeAlias = Annotated[
-    float | None, typer.Option("--minutes", min=0.01, help="Minutes in all.", rich_help_panel=BUDGET)
-]
-Seed: TypeAlias = Annotated[
-    int, typer.Option("--seed", min=0, help="Seed of every choice.", rich_help_panel=BUDGET)
-]
 Parsed: TypeAlias = Annotated[
     Path, folder_option("--portraits", "Portraits in EasyPortrait's layout: images/train, annotations/train.")
 ]
 Backgrounds: TypeAlias = Annotated[
     list[Path], folder_option("--backgrounds", "Photos without people; may be given several times.")
 ]
-Vgg: TypeAlias = Annotated[Path, _file("--vgg", "Weights of VGG19 to relu3_1.")]
 
 train_app = typer.Typer(
     help=describe(
@@ -75,13 +44,13 @@ def train_detector(
         list[Path], folder_option("--people", "Photos with people; may be given several times.")
     ],
     backgrounds: Backgrounds,
-    yunet: Annotated[Path, _file("--yunet", "ONNX file of YuNet with dynamic sizes.")],
+    yunet: Annotated[Path, file_option("--yunet", "ONNX file of YuNet with dynamic sizes.")],
     out: Out,
     scrfd: Annotated[
-        Path | None, _file("--scrfd", "ONNX file of SCRFD with landmarks, to settle YuNet's points.")
+        Path | None, file_option("--scrfd", "ONNX file of SCRFD with landmarks, to settle YuNet's points.")
     ] = None,
     start: Annotated[
-        Path | None, _file("--start", "Start from these weights: safetensors or ONNX of a run.")
+        Path | None, file_option("--start", "Start from these weights: safetensors or ONNX of a run.")
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="Largest learning rate.", min=0)] = 2e-3,
     steps: Steps = 20_000,

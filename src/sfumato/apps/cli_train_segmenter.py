@@ -6,47 +6,32 @@ from typing import Annotated, Literal
 import typer
 
 from sfumato.apps.cli_options import describe
-from sfumato.apps.cli_train import (
+from sfumato.apps.cli_train import Backgrounds, Parsed, needing_pytorch, report, train_app
+from sfumato.apps.cli_train_options import (
     BUDGET,
     DATA,
-    Backgrounds,
+    NETWORK,
+    Accelerator,
+    Batch,
+    Config,
+    DecayOption,
+    Devices,
+    LogEvery,
     Minutes,
+    Nodes,
     Out,
-    Parsed,
+    PrecisionOption,
+    Resume,
     Seed,
     Steps,
+    ValidateEvery,
+    Warmup,
+    Workers,
     folder_option,
-    needing_pytorch,
-    report,
-    train_app,
+    number_option,
+    refuse_uneven,
 )
 from sfumato.errors import SettingsError
-from sfumato.settings import did_you_mean, read_choices
-
-NETWORK = "Network"
-MACHINE = "Machine"
-
-
-def _number(name: str, text: str, panel: str, least: float) -> typer.models.OptionInfo:
-    info: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel, min=least)
-    return info
-
-
-def apply_config(context: typer.Context, config: Path | None) -> Path | None:
-    """Make the choices of a file the defaults of this command; options that are given win over them.
-
-    Raises:
-        SettingsError: the file cannot be read or names an option that the command does not have.
-    """
-    if config is None:
-        return None
-    choices = {name.replace("-", "_"): value for name, value in read_choices(config).items()}
-    known = {str(parameter.name): None for parameter in context.command.params}
-    unknown = sorted(choices.keys() - known.keys())
-    if unknown:
-        raise SettingsError(f"{config} has an unknown option '{unknown[0]}'{did_you_mean(unknown[0], known)}")
-    context.default_map = {**choices, **(context.default_map or {})}
-    return config
 
 
 @train_app.command(
@@ -113,69 +98,44 @@ def train_segmenter(
         ),
     ] = None,
     size: Annotated[
-        int, _number("--size", "Side of a training picture; a multiple of 32.", NETWORK, 32)
+        int, number_option("--size", "Side of a training picture; a multiple of 32.", NETWORK, 32)
     ] = 256,
     learning_rate: Annotated[
-        float, _number("--learning-rate", "Largest learning rate, of the decoder.", NETWORK, 0)
+        float, number_option("--learning-rate", "Largest learning rate, of the decoder.", NETWORK, 0)
     ] = 2e-3,
     encoder_rate: Annotated[
-        float, _number("--encoder-rate", "The encoder's rate, as a part of the decoder's.", NETWORK, 0)
+        float, number_option("--encoder-rate", "The encoder's rate, as a part of the decoder's.", NETWORK, 0)
     ] = 0.4,
-    weight_decay: Annotated[float, _number("--weight-decay", "Of AdamW.", NETWORK, 0)] = 1e-2,
+    weight_decay: Annotated[float, number_option("--weight-decay", "Of AdamW.", NETWORK, 0)] = 1e-2,
     average: Annotated[
-        float, _number("--average", "Decay of the running average that is exported.", NETWORK, 0)
+        float, number_option("--average", "Decay of the running average that is exported.", NETWORK, 0)
     ] = 0.998,
-    clip: Annotated[float, _number("--clip", "Largest norm of the gradient.", NETWORK, 0)] = 1.0,
+    clip: Annotated[float, number_option("--clip", "Largest norm of the gradient.", NETWORK, 0)] = 1.0,
     steps: Steps = 20_000,
     minutes: Minutes = None,
-    batch: Annotated[int, _number("--batch", "Pictures a step, over all devices.", BUDGET, 1)] = 12,
-    warmup: Annotated[int, _number("--warmup", "Steps of warm-up.", BUDGET, 1)] = 200,
-    decay: Annotated[
-        Literal["cosine", "linear"],
-        typer.Option(
-            help="How the rate falls to zero: from the start, or only in the second half.",
-            rich_help_panel=BUDGET,
-        ),
-    ] = "cosine",
-    validate_every: Annotated[
-        int, _number("--validate-every", "Steps between validations and checkpoints.", BUDGET, 1)
-    ] = 500,
-    log_every: Annotated[int, _number("--log-every", "Steps between lines of the log.", BUDGET, 1)] = 20,
+    batch: Batch = 12,
+    warmup: Warmup = 200,
+    decay: DecayOption = "cosine",
+    validate_every: ValidateEvery = 500,
+    log_every: LogEvery = 20,
     patience: Annotated[
-        int | None, _number("--patience", "End after this many validations without a gain.", BUDGET, 1)
+        int | None, number_option("--patience", "End after this many validations without a gain.", BUDGET, 1)
     ] = None,
     seed: Seed = 0,
-    workers: Annotated[int, _number("--workers", "Processes that draw pictures.", MACHINE, 0)] = 1,
-    precision: Annotated[
-        Literal["auto", "bf16", "fp32"],
-        typer.Option(help="bf16 where the device multiplies in it.", rich_help_panel=MACHINE),
-    ] = "auto",
-    accelerator: Annotated[
-        Literal["auto", "cpu", "gpu", "mps"], typer.Option(help="What to train on.", rich_help_panel=MACHINE)
-    ] = "auto",
-    devices: Annotated[int, _number("--devices", "Devices a node, trained on by DDP.", MACHINE, 1)] = 1,
-    nodes: Annotated[int, _number("--nodes", "Nodes, started by torchrun or SLURM.", MACHINE, 1)] = 1,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoint to go on from; by default OUT/last.ckpt.", exists=True, dir_okay=False),
-    ] = None,
-    _config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            help="TOML or JSON file of these options, such as a run's config.json; options given here win.",
-            is_eager=True,
-            callback=apply_config,
-        ),
-    ] = None,
+    workers: Workers = 1,
+    precision: PrecisionOption = "auto",
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    resume: Resume = None,
+    _config: Config = None,
 ) -> None:
     """Train a segmenter."""
     if size % 32:
         raise SettingsError(f"--size {size} is no multiple of 32; use {max(32, 32 * round(size / 32))}")
     if start and encoder_weights not in (None, "none"):
         raise SettingsError(f"--start holds the encoder too; leave out --encoder-weights {encoder_weights}")
-    if batch % (devices * nodes):
-        raise SettingsError(f"--batch {batch} cannot be dealt to {devices * nodes} devices; use a multiple")
+    refuse_uneven(batch, devices, nodes)
     with needing_pytorch():
         from sfumato.training.run_options import RunOptions
         from sfumato.training.segmenter import SegmenterOptions

@@ -1,4 +1,4 @@
-"""Rebuild the embedded networks in PyTorch from their ONNX files, for devices that OpenVINO does not drive."""
+"""Rebuild networks in PyTorch from the ONNX files of this project, for devices that OpenVINO does not drive."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
 
-from sfumato.errors import BackendMissingError
+from sfumato.errors import BackendMissingError, ModelError
 from sfumato.nets.detector import DetectorNet
-from sfumato.nets.generator import GeneratorLight
+from sfumato.nets.generator import GeneratorFine
+from sfumato.nets.generators import generator_of
 from sfumato.nets.restorer import LightRestorer
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
 
@@ -20,32 +21,51 @@ ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
     "detector-light": DetectorNet,
     "segmenter-light": lambda: WithSoftmax(LightUNet()),
     "restorer-light": LightRestorer,
-    "monet-light": lambda: GeneratorLight(padding="zeros"),
+    "monet-light": lambda: GeneratorFine(padding="zeros"),
 }
 """The network that each embedded file holds, as it was exported."""
 
 
 def load_embedded(path: Path) -> nn.Module:
-    """Return the network of an embedded file in evaluation mode, with the weights of the file.
+    """Return the network of an embedded file, or the generator of an exported style, in evaluation mode.
 
     Raises:
-        BackendMissingError: PyTorch code for a model of this name does not exist.
+        BackendMissingError: PyTorch code for a model of this name does not exist, nor is it a generator.
     """
-    if path.stem not in ARCHITECTURES:
-        raise BackendMissingError(f"model '{path.stem}' runs on the CPU only; use --device cpu")
-    net = ARCHITECTURES[path.stem]()
     stored = stored_weights(onnx.load(str(path)))
-    state = {
+    if path.stem not in ARCHITECTURES:
+        return _load_style(path, stored)
+    net = ARCHITECTURES[path.stem]()
+    net.load_state_dict(_state_of(net, stored), strict=False)
+    unknown = [name for name, _ in net.named_parameters() if name not in stored]
+    if unknown:
+        raise BackendMissingError(f"{path.name} holds no weights for {min(unknown)}; use --device cpu")
+    return net.eval()
+
+
+def _load_style(path: Path, stored: Mapping[str, NDArray[np.generic]]) -> nn.Module:
+    tensors = {
+        name: torch.from_numpy(array.astype(np.float32))
+        for name, array in stored.items()
+        if name.startswith(("model.", "down.", "body.", "up.", "paint.")) and not name.endswith(".half")
+    }
+    counters = {
+        name.replace("running_mean", "num_batches_tracked"): torch.tensor(0)
+        for name in tensors
+        if name.endswith("running_mean")
+    }
+    try:
+        return generator_of({**tensors, **counters}, padding="zeros").eval()
+    except ModelError as error:
+        raise BackendMissingError(f"model '{path.stem}' runs on the CPU only; use --device cpu") from error
+
+
+def _state_of(net: nn.Module, stored: Mapping[str, NDArray[np.generic]]) -> Mapping[str, torch.Tensor]:
+    return {
         name: torch.from_numpy(stored[name].astype(np.float32)).reshape(tensor.shape)
         for name, tensor in net.state_dict().items()
         if tensor.is_floating_point() and name in stored
     }
-    missing = set(net.state_dict()) - set(state)
-    net.load_state_dict(state, strict=False)
-    unknown = sorted(name for name in missing if name in dict(net.named_parameters()))
-    if unknown:
-        raise BackendMissingError(f"{path.name} holds no weights for {unknown[0]}; use --device cpu")
-    return net.eval()
 
 
 def stored_weights(model: onnx.ModelProto) -> Mapping[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""Paint a picture of any size with a local generator, tile by tile, as if it were painted whole."""
+"""Paint a picture of any size with a generator: tile by tile as if whole, or in one piece."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import Backend
+from sfumato.stages.grain import grain
 from sfumato.stages.planes import to_batch, to_picture
-from sfumato.types import Image
+from sfumato.stages.style_facts import StyleFacts
+from sfumato.types import Image, Transform
 
 GRID = 4
-"""Tiles start at multiples of this many pixels, as the network works at a quarter of the size."""
+"""Tiles start at multiples of this many pixels, as the networks work at a quarter of the size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,15 @@ class LightStylizer:
         core: longest side of a tile in pixels without its margin; a multiple of 4.
         underpaint: part of the broad painting in what is painted over, 0..1.
         broad_from: a picture whose shorter side has this many pixels or more is painted broadly first.
+        grain: deviation of the canvas added to what is painted over, of levels in 0..1.
     """
 
     backend: Backend
-    margin: int = 48
-    core: int = 640
+    margin: int = 52
+    core: int = 1024
     underpaint: float = 0.3
     broad_from: int = 400
+    grain: float = 0.0
 
     def __call__(self, image: Image) -> Image:
         """Return the painted picture, of the same size; tiles equal the whole within one level per layer."""
@@ -53,11 +57,13 @@ class LightStylizer:
         self, image: Image, broad: Image | None, vertical: tuple[int, int], horizontal: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Return what one tile paints over: the mirrored picture with its margin, mixed with the broad painting."""
-        photo = mirrored(image, self._reach(*vertical), self._reach(*horizontal)).astype(np.float32)
-        if broad is None:
-            return photo
-        base = enlarged(broad, self._reach(*vertical), self._reach(*horizontal))
-        return photo + np.float32(self.underpaint) * (base - photo)
+        rows, columns = self._reach(*vertical), self._reach(*horizontal)
+        over = mirrored(image, rows, columns).astype(np.float32)
+        if broad is not None:
+            over += np.float32(self.underpaint) * (enlarged(broad, rows, columns) - over)
+        if self.grain:
+            over += np.float32(255 * self.grain) * grain(rows, columns)[..., None]
+        return over
 
     def _reach(self, start: int, side: int) -> tuple[int, int]:
         return start - self.margin, start + side + self.margin
@@ -67,6 +73,56 @@ class LightStylizer:
         (output,) = self.backend.run({"input": to_batch([tile])})
         inner = slice(self.margin, -self.margin)
         return to_picture(output[0, :, inner, inner])
+
+
+@dataclass(frozen=True, slots=True)
+class WholeStylizer:
+    """Paint by a generator that measures the whole picture, in one piece.
+
+    A picture longer than `longest` is reduced, painted and enlarged again: its parts, painted alone, would each be
+    measured alone and not fit together, and InstanceNorm's generators take 4 kB of memory a pixel.
+
+    Attributes:
+        backend: maps "input", an RGB batch in 0..1 whose sides are multiples of 4, to one of the same shape.
+        longest: longest side in pixels that is painted.
+        grain: deviation of the canvas added to what is painted over, of levels in 0..1.
+    """
+
+    backend: Backend
+    longest: int = 1024
+    grain: float = 0.0
+
+    def __call__(self, image: Image) -> Image:
+        """Return the painted picture, of the same size."""
+        height, width = image.shape[:2]
+        scale = min(1.0, self.longest / max(height, width))
+        rows, columns = max(1, round(scale * height)), max(1, round(scale * width))
+        reduced = image
+        if scale < 1:
+            reduced = np.asarray(
+                cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.uint8
+            )
+        ends = _whole_cells(rows), _whole_cells(columns)
+        over = mirrored(reduced, *ends).astype(np.float32)
+        if self.grain:
+            over += np.float32(255 * self.grain) * grain(*ends)[..., None]
+        (output,) = self.backend.run({"input": to_batch([over])})
+        painted = to_picture(output[0, :, :rows, :columns])
+        if scale == 1:
+            return painted
+        return np.asarray(cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def _whole_cells(side: int) -> tuple[int, int]:
+    """Return from where to where a side is read: on the grid, and two cells at least, which mirroring needs."""
+    return 0, GRID * max(2, -(-side // GRID))
+
+
+def make_stylizer(backend: Backend, facts: StyleFacts) -> Transform:
+    """Return the stage that paints as the facts of a network say."""
+    if facts.sees == "picture":
+        return WholeStylizer(backend, facts.longest, facts.grain)
+    return LightStylizer(backend, facts.margin, underpaint=facts.underpaint, grain=facts.grain)
 
 
 def halve(image: Image) -> Image:

@@ -22,8 +22,8 @@ from sfumato.training.stylizer_losses import adversarial_loss
 
 GeneratorName = Literal["cyclegan", "light"]
 
-LIGHT_WIDTH = 16
-"""Channels of the light generator's first layer."""
+LIGHT_BLOCKS = 5
+"""Residual blocks of the light generator, where none are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CycleGanOptions:
 
     Attributes:
         generator: "cyclegan" as published; "light" has no statistics of the picture, so that tiles equal the whole.
-        blocks: residual blocks; None takes 9 for pictures of 256 pixels and more, 6 below (appendix 7.2), and 4 for
+        blocks: residual blocks; None takes 9 for pictures of 256 pixels and more, 6 below (appendix 7.2), and 5 for
             "light".
         width: channels of the first layer of "cyclegan".
         judge_width: channels of the discriminators' first layer.
@@ -62,14 +62,14 @@ class CycleGanOptions:
         if self.blocks is not None:
             return self.blocks
         if self.generator == "light":
-            return 4
+            return LIGHT_BLOCKS
         return 9 if self.size >= 256 else 6
 
 
 def make_generator(options: CycleGanOptions) -> nn.Module:
     """Return a generator with fresh weights."""
     if options.generator == "light":
-        return GeneratorLight(width=LIGHT_WIDTH, blocks=options.residual_blocks)
+        return GeneratorLight(blocks=options.residual_blocks)
     net = ResnetGenerator(blocks=options.residual_blocks, width=options.width, upsampling=options.upsampling)
     initialise(net)
     return net

@@ -15,26 +15,28 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
+from sfumato.export_style import export_style, facts_of
 from sfumato.nets.discriminator import PatchDiscriminator
 from sfumato.nets.generator import GeneratorLight
-from sfumato.nets.vgg import Features, VggFeatures, load_vgg
+from sfumato.nets.vgg import VggFeatures, load_vgg
+from sfumato.stages.grain import PERIOD, grain
 from sfumato.training.card import count_parameters
 from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.loop import Batch, Report, mixed_precision, train, update_average, write_config
 from sfumato.training.painting_library import PaintingLibrary, build_library
-from sfumato.training.stylizer_export import export_generator, write_card
+from sfumato.training.stylizer_export import write_card
 from sfumato.training.stylizer_losses import (
-    Style,
     adversarial_loss,
     colour_loss,
     content_loss,
     flatness_loss,
     gram_loss,
     grid_loss,
-    relative_error,
     similarity_loss,
+    spread_loss,
     structure_loss,
     style_of,
 )
@@ -52,17 +54,30 @@ class PhotoSource:
     portraits: tuple[tuple[Path, ...], ...]
     options: StylizerOptions
 
+    @property
+    def landscapes(self) -> int:
+        """Return how many of a batch are landscapes; they come first."""
+        return round(self.options.batch * (1 - self.options.portrait_share))
+
     def draw(self, rng: np.random.Generator) -> list[Image]:
         """Return one batch of crops."""
-        return [self._one(rng) for _ in range(self.options.batch)]
-
-    def _one(self, rng: np.random.Generator) -> Image:
         options = self.options
-        if rng.random() < options.portrait_share:
-            paths, scales = self.portraits[rng.integers(len(self.portraits))], options.portrait_scales
-        else:
+        crops = []
+        for k in range(options.batch):
             paths, scales = self.photos, options.photo_scales
-        return random_crop(read_picture(paths[rng.integers(len(paths))]), options.size, scales, rng)
+            if k >= self.landscapes:
+                paths, scales = self.portraits[rng.integers(len(self.portraits))], options.portrait_scales
+            crops.append(
+                random_crop(read_picture(paths[rng.integers(len(paths))]), options.size, scales, rng)
+            )
+        return crops
+
+    def canvas(self, rng: np.random.Generator) -> torch.Tensor:
+        """Return the grain to be added to each of a batch, from places anywhere on the plane."""
+        size = self.options.size
+        places = rng.integers(PERIOD, size=(self.options.batch, 2))
+        fields = np.stack([grain((y, y + size), (x, x + size)) for y, x in places])
+        return self.options.grain * torch.from_numpy(fields)[:, None]
 
 
 class StylizerTrainer:
@@ -82,6 +97,8 @@ class StylizerTrainer:
         self._paint = torch.optim.Adam(self.generator.parameters(), rate, betas=(0.5, 0.999))
         self._judge = torch.optim.Adam(self.discriminator.parameters(), 2e-4, betas=(0.5, 0.999))
         self._pool = ImagePool(50, options.schedule.seed)
+        self._recent = torch.empty(0, library.style.moments.shape[1])
+        self._directions = torch.Generator().manual_seed(options.schedule.seed)
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -98,7 +115,12 @@ class StylizerTrainer:
         photos = self._source.draw(rng)
         rows = self._library.match(photos, self._options.candidates, rng)
         paintings = [self._library.crops[row] for row in rows]
-        return {"photos": to_batch(photos), "paintings": to_batch(paintings), "rows": torch.from_numpy(rows)}
+        return {
+            "photos": to_batch(photos),
+            "canvas": self._source.canvas(rng),
+            "paintings": to_batch(paintings),
+            "rows": torch.from_numpy(rows),
+        }
 
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Take one step of the generator and one of the discriminator."""
@@ -117,19 +139,46 @@ class StylizerTrainer:
     def _generator_losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         photos, paintings = batch["photos"], batch["paintings"]
         half = len(paintings) // 2
-        both = self.generator(torch.cat([photos, paintings[:half]]))
+        over = self._underpainted(photos, batch["canvas"]) + batch["canvas"]
+        both = self.generator(torch.cat([over, paintings[:half]]))
         painted, again = both[: len(photos)], both[len(photos) :]
-        with torch.no_grad():
-            layout = self._vgg(photos)
         seen = self._vgg(painted)
         self.discriminator.requires_grad_(False)
         scores = self.discriminator(painted)
         self.discriminator.requires_grad_(True)
-        losses = picture_losses(painted, photos, seen, layout, self._options)
-        losses |= style_losses(style_of(seen), self._library.style.take(batch["rows"]))
+        losses = picture_losses(painted, photos, self._options)
+        if self._options.weights.content:
+            with torch.no_grad():
+                layout = self._vgg(photos)
+            losses["content"] = content_loss(seen.relu3_1.float(), layout.relu3_1.float())
+        style = style_of(seen)
+        losses["gram"] = gram_loss(style, self._library.style.take(batch["rows"]))
+        losses["spread"] = self._spread(style.moments[: self._source.landscapes])
         losses["adversarial"] = adversarial_loss(scores, 1.0)
         losses["identity"] = (again.float() - paintings[:half]).abs().mean()
         return painted, losses
+
+    @torch.no_grad()
+    def _underpainted(self, photos: torch.Tensor, canvas: torch.Tensor) -> torch.Tensor:
+        """Return the photos, every second portrait mixed with its own broad painting as large pictures are."""
+        first, share = self._source.landscapes, self._options.underpaint
+        chosen = photos[first::2]
+        if not len(chosen) or not share:
+            return photos
+        half = functional.avg_pool2d(chosen, 2)
+        broad = self.average(half + canvas[first::2, :, : half.shape[2], : half.shape[3]])
+        base = functional.interpolate(broad.float(), scale_factor=2, mode="bicubic")
+        photos = photos.clone()
+        photos[first::2] += share * (base - chosen)
+        return photos
+
+    def _spread(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return how unlike the paintings' the recent landscapes' statistics are spread, and remember the new ones."""
+        count = rows.shape[1]
+        directions = functional.normalize(torch.randn(count, 64, generator=self._directions), dim=0)
+        loss = spread_loss(rows, self._recent, self._library.style.moments, directions)
+        self._recent = torch.cat([rows.detach(), self._recent])[: self._options.recent]
+        return loss
 
     def _discriminator_loss(self, painted: torch.Tensor, paintings: torch.Tensor) -> torch.Tensor:
         real = adversarial_loss(self.discriminator(paintings), 1.0)
@@ -138,22 +187,16 @@ class StylizerTrainer:
 
 
 def picture_losses(
-    painted: torch.Tensor, photos: torch.Tensor, seen: Features, layout: Features, options: StylizerOptions
+    painted: torch.Tensor, photos: torch.Tensor, options: StylizerOptions
 ) -> dict[str, torch.Tensor]:
     """Return the losses that keep what the photo shows."""
     return {
-        "content": content_loss(seen.relu3_1.float(), layout.relu3_1.float()),
         "structure": structure_loss(painted, photos, options.tones),
         "colour": colour_loss(painted, photos),
         "flatness": flatness_loss(painted, photos),
         "grid": grid_loss(painted),
         "similarity": similarity_loss(painted, photos, options.similarity_floor),
     }
-
-
-def style_losses(actual: Style, target: Style) -> dict[str, torch.Tensor]:
-    """Return the losses that give the texture and palette of paintings."""
-    return {"gram": gram_loss(actual, target), "moments": relative_error(actual.moments, target.moments)}
 
 
 def _channels_last(net: Net) -> Net:
@@ -194,7 +237,10 @@ def train_stylizer(options: StylizerOptions, run: Path, report: Report) -> Path:
     start = monotonic()
     trainer = build_trainer(options)
     steps = train(trainer, run, options.schedule, report)
-    model = export_generator(trainer.average, run / "monet-light.onnx")
+    model = run / "monet-light.onnx"
+    export_style(
+        trainer.average, model, facts_of(trainer.average, grain=options.grain, underpaint=options.underpaint)
+    )
     write_card(
         options, model, count_parameters(trainer.average), steps=steps, minutes=(monotonic() - start) / 60
     )

@@ -3,14 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from sfumato.backends import OpenVinoBackend
 from sfumato.evaluation.style import score_stylizer
-from sfumato.export import check_parity, export_onnx
-from sfumato.nets.generator import GeneratorLight, export_copy
 from sfumato.nets.vgg import load_vgg
-from sfumato.stages.stylize import LightStylizer
+from sfumato.styles import open_style
 from sfumato.training.card import ModelCard
 from sfumato.training.crops import hold_out, list_pictures, read_picture
 from sfumato.training.stylizer_options import DATA_NOTES, StylizerOptions
@@ -24,24 +19,12 @@ LIMITS = (
 )
 
 
-def export_generator(net: GeneratorLight, path: Path) -> Path:
-    """Write the generator for OpenVINO and check that it computes the same numbers.
-
-    Raises:
-        ModelError: it does not, by more than half a level.
-    """
-    ready = export_copy(net)
-    export_onnx(ready, path, example=torch.rand(1, 3, 64, 64))
-    check_parity(ready, path, torch.rand(1, 3, 96, 128), tolerance=2e-3)
-    return path
-
-
 def held_out_scores(model: Path, options: StylizerOptions) -> Mapping[str, float]:
     """Paint the held-out photos and measure them against all and against the held-out paintings."""
     _, photos = hold_out(list_pictures(options.photos), options.photos_held_out)
     paintings = list_pictures(options.paintings)
     scores = score_stylizer(
-        LightStylizer(OpenVinoBackend(model)),
+        open_style(str(model), "cpu").paint,
         [read_picture(path) for path in photos],
         [read_picture(path) for path in paintings],
         load_vgg(options.vgg),

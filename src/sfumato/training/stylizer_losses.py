@@ -52,6 +52,34 @@ def relative_error(actual: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (actual - target).square().sum() / target.square().sum()
 
 
+def spread_loss(
+    rows: torch.Tensor, recent: torch.Tensor, wanted: torch.Tensor, directions: torch.Tensor
+) -> torch.Tensor:
+    """Return how far pictures lie from where they should so that all of them together vary as paintings do.
+
+    The sliced Wasserstein distance (Rabin et al., "Wasserstein barycenter and its application to texture mixing", 2011,
+    equation 4) between the pictures' statistics and the paintings'. On each direction the k-th smallest of the pictures
+    is compared with the same quantile of the paintings; only the new pictures are counted, as only they can move.
+
+    Args:
+        rows: Nx512, the statistics of the new pictures.
+        recent: Mx512, those of pictures made shortly before.
+        wanted: Px512, those of paintings.
+        directions: 512xD.
+
+    Returns:
+        The mean squared distance as a part of the paintings' variance.
+    """
+    along = torch.cat([rows, recent]) @ directions
+    target = (wanted @ directions).sort(dim=0).values
+    ranks = along.detach().argsort(dim=0).argsort(dim=0)[: len(rows)]
+    places = (ranks + 0.5) * (len(target) / len(along)) - 0.5
+    below = places.floor().clamp(0, len(target) - 2).long()
+    part = (places - below).clamp(0, 1)
+    goal = target.gather(0, below) * (1 - part) + target.gather(0, below + 1) * part
+    return (along[: len(rows)] - goal).square().mean() / target.var(dim=0).mean()
+
+
 def content_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     """Return how far the layout of two activations differs, blind to each channel's mean and deviation."""
     return (normalise(painted) - normalise(photo)).square().mean()

@@ -22,15 +22,15 @@ class Weights:
     """How much each loss counts."""
 
     adversarial: float = 1.0
-    gram: float = 6.0
-    moments: float = 45.0
-    content: float = 0.8
+    gram: float = 4.0
+    spread: float = 4.0
+    content: float = 0.0
     structure: float = 8.0
     colour: float = 12.0
     flatness: float = 6.0
     grid: float = 20.0
     similarity: float = 10.0
-    identity: float = 3.0
+    identity: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +40,20 @@ class StylizerOptions:
     Attributes:
         photos: folder of photos; the last `photos_held_out` by name are never trained on.
         portraits: folders of portraits, drawn from equally.
-        portrait_share: part of the photos in a batch that are portraits, on average.
+        portrait_share: part of the photos in a batch that are portraits.
         paintings: folder of paintings; the last `paintings_held_out` by name are never trained on.
         vgg: weights of VGG19 to relu3_1.
         size: side of a crop in pixels.
         painting_scales: enlargement of a painting: sets the size of the strokes.
         photo_scales: enlargement of a photo.
+        grain: deviation of the canvas added to what is painted over, of levels in 0..1 (see `stages.grain`).
+        underpaint: part of the broad painting in every second portrait that is painted over (see `stages.stylize`).
         tones: luminance of black and white in paint.
         similarity_floor: structural similarity of luminance that painting must leave.
         start: stored weights of a generator to go on from.
         library: painting crops measured before the start.
+        candidates: of these, how many are looked at for one that is like a photo.
+        recent: landscapes painted before that count as one set with the new ones.
     """
 
     photos: Path
@@ -61,14 +65,17 @@ class StylizerOptions:
     portrait_share: float = 0.4
     photos_held_out: int = 120
     paintings_held_out: int = 60
-    size: int = 128
-    batch: int = 4
+    size: int = 160
+    batch: int = 5
     painting_scales: tuple[float, float] = (0.95, 1.15)
     photo_scales: tuple[float, float] = (0.7, 1.3)
     portrait_scales: tuple[float, float] = (0.3, 1.2)
     start: Path | None = None
     library: int = 720
-    candidates: int = 48
+    candidates: int = 160
+    recent: int = 320
+    grain: float = 0.03
+    underpaint: float = 0.5
     tones: tuple[float, float] = (0.14, 0.9)
-    similarity_floor: float = 0.58
+    similarity_floor: float = 0.6
     learning_rate: float = 5e-4
