@@ -18,6 +18,7 @@ from sfumato.apps.cli_options import (
 from sfumato.apps.cli_pipeline import build_chosen, choose_settings
 from sfumato.apps.cli_report import Voice
 from sfumato.apps.cli_train import needing_pytorch
+from sfumato.apps.cli_train_options import DATA, Vgg, folder_option, number_option
 
 Data: TypeAlias = Annotated[
     Path, typer.Option("--data", help="Folder to measure on.", exists=True, file_okay=False)
@@ -25,9 +26,10 @@ Data: TypeAlias = Annotated[
 
 evaluate_app = typer.Typer(
     help=describe(
-        "Measure the embedded networks on labelled pictures. Needs sfumato[train].",
+        "Measure the networks on pictures. Needs sfumato[train].",
         "sfumato evaluate detector --data eval --leave-out paintings",
         "sfumato evaluate segmenter --data easyportrait --json",
+        "sfumato evaluate stylizer --photos views --paintings monet --vgg vgg19.pth",
     )
 )
 
@@ -128,6 +130,62 @@ def evaluate_segmenter(
             **_numbers({"mean": scores.mean, "face": scores.face, "accuracy": scores.accuracy}),
             "swapped": scores.swapped,
             "mended_mean": _number(scores.mended_mean),
+        }
+    )
+
+
+@evaluate_app.command(
+    "stylizer",
+    help=describe(
+        "How near painted photos come to paintings (Frechet distance on VGG19's relu3_1, as a part of the untouched "
+        "photos') and how much of the photos is kept (SSIM). The last of each folder by name count as held out.",
+        "sfumato evaluate stylizer --photos views --paintings monet --vgg vgg19.pth",
+        "sfumato evaluate stylizer --photos views --paintings monet --vgg vgg19.pth --style runs/monet/stylizer.onnx",
+        "sfumato evaluate stylizer --photos views --paintings monet --vgg vgg19.pth --painted others/ --json",
+    ),
+)
+def evaluate_stylizer(
+    photos: Annotated[Path, folder_option("--photos", "Photos; the last by name are measured on.")],
+    paintings: Annotated[Path, folder_option("--paintings", "Paintings; the last by name count as unseen.")],
+    vgg: Vgg,
+    style: Annotated[str, typer.Option("--style", help="Name of a style, or a generator's file.")] = "monet",
+    painted: Annotated[
+        Path | None,
+        folder_option("--painted", "The same photos as another program painted them, by the same names."),
+    ] = None,
+    photos_held_out: Annotated[
+        int, number_option("--photos-held-out", "How many photos are measured on.", DATA, 2)
+    ] = 120,
+    paintings_held_out: Annotated[
+        int, number_option("--paintings-held-out", "How many paintings are unseen ones.", DATA, 2)
+    ] = 60,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder for the photos as they are measured, painted, as PNG.")
+    ] = None,
+    exact: ExactOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure a stylizer, faces painted too."""
+    with needing_pytorch():
+        from sfumato.evaluation.side_by_side import PaintingFiles
+        from sfumato.evaluation.style_folders import StyleFolders, measure_style, paint_in, painted_in
+    folders = StyleFolders(photos, paintings, vgg, photos_held_out, paintings_held_out)
+    paint = paint_in(style, exact=bool(exact)) if painted is None else painted_in(painted)
+    show = PaintingFiles(save, overwrite=overwrite) if save else None
+    scores = measure_style(paint, folders, show)
+    voice = Voice(json=as_json, quiet=quiet)
+    voice.say(
+        f"Frechet fraction {scores.fraction:.3f}, to unseen paintings alone {scores.unseen_fraction:.3f}"
+    )
+    voice.say(f"SSIM of luminance {scores.ssim:.3f}, on {photos_held_out} photos at 256x256")
+    voice.tell(
+        {
+            "fraction": scores.fraction,
+            "unseen_fraction": scores.unseen_fraction,
+            "ssim": scores.ssim,
+            "photos": photos_held_out,
         }
     )
 

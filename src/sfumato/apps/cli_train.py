@@ -69,33 +69,6 @@ def train_detector(
 
 
 @train_app.command(
-    "stylizer",
-    help=describe(
-        "Train a light generator that paints in the style of a folder of paintings.",
-        "sfumato train stylizer --photos views --portraits faces --paintings monet --vgg vgg19.pth \\",
-        "    --out runs/monet --minutes 120",
-    ),
-)
-def train_stylizer(
-    photos: Annotated[Path, folder_option("--photos", "Photos.")],
-    portraits: Annotated[list[Path], folder_option("--portraits", "Portraits; may be given several times.")],
-    paintings: Annotated[Path, folder_option("--paintings", "Paintings of one style.")],
-    vgg: Vgg,
-    out: Out,
-    steps: Steps = 20_000,
-    minutes: Minutes = None,
-    seed: Seed = 0,
-) -> None:
-    """Train the stylizer."""
-    with needing_pytorch():
-        from sfumato.training import stylizer
-        from sfumato.training.stylizer_options import StylizerOptions
-    schedule = make_schedule(steps, minutes, seed)
-    options = StylizerOptions(photos, tuple(portraits), paintings, vgg, schedule)
-    print(stylizer.train_stylizer(options, out, report))
-
-
-@train_app.command(
     "restorer",
     help=describe(
         "Train the light face restorer on aligned 512x512 faces, degraded on the way.",

@@ -1,4 +1,4 @@
-"""Write photo, prediction and truth side by side, as the paper shows them (section 2.4); it measures nothing."""
+"""Write what a network made of photos, to be looked at; it measures nothing."""
 
 from itertools import count
 from pathlib import Path
@@ -30,3 +30,19 @@ class SideBySide:
 def lay_side_by_side(photo: Image, predicted: Labels, true: Labels) -> Image:
     """Return Hx3W: the photo, the prediction and the truth in the data set's colours."""
     return np.concatenate([photo, PALETTE[predicted], PALETTE[true]], axis=1)
+
+
+class PaintingFiles:
+    """Write each painting that it is shown into a folder, under the name of its photo, as PNG."""
+
+    def __init__(self, folder: Path, *, overwrite: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._overwrite = folder, overwrite
+
+    def __call__(self, photo: Path, painted: Image) -> None:
+        """Write one painting.
+
+        Raises:
+            OutputExistsError: the file exists and is not to be overwritten.
+        """
+        write_picture(Picture(painted), self._folder / f"{photo.stem}.png", overwrite=self._overwrite)

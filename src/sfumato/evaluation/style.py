@@ -42,14 +42,25 @@ def score_stylizer(
 ) -> StyleScores:
     """Bring the photos to 256x256, paint them and measure them; the last `held_out` paintings are unseen ones."""
     before = [to_side(photo) for photo in photos]
-    after = [stylize(photo) for photo in before]
-    untouched, painted = picture_statistics(before, vgg), picture_statistics(after, vgg)
+    return score_painted(before, [stylize(photo) for photo in before], paintings, vgg, held_out=held_out)
+
+
+def score_painted(
+    photos: Sequence[Image],
+    painted: Sequence[Image],
+    paintings: Sequence[Image],
+    vgg: VggFeatures,
+    *,
+    held_out: int,
+) -> StyleScores:
+    """Measure photos at 256x256 against what was painted of them; the last `held_out` paintings are unseen ones."""
+    before, after = picture_statistics(photos, vgg), picture_statistics(painted, vgg)
     every = picture_statistics(paintings, vgg)
     unseen = every[-held_out:]
     return StyleScores(
-        fraction=frechet_distance(painted, every) / frechet_distance(untouched, every),
-        unseen_fraction=frechet_distance(painted, unseen) / frechet_distance(untouched, unseen),
-        ssim=float(np.mean([luminance_ssim(a, b) for a, b in zip(before, after, strict=True)])),
+        fraction=frechet_distance(after, every) / frechet_distance(before, every),
+        unseen_fraction=frechet_distance(after, unseen) / frechet_distance(before, unseen),
+        ssim=float(np.mean([luminance_ssim(a, b) for a, b in zip(photos, painted, strict=True)])),
     )
 
 

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from sfumato.nets.cyclegan import ResnetGenerator, Upsampling, initialise
 from sfumato.nets.discriminator import PatchDiscriminator
 from sfumato.nets.generator import GeneratorLight
+from sfumato.nets.generators import Generator
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.lightning_callbacks import SCORE
 from sfumato.training.lightning_run import Drawn
+from sfumato.training.loop import set_layout
 from sfumato.training.stylizer_losses import adversarial_loss
 
 GeneratorName = Literal["cyclegan", "light"]
@@ -66,7 +68,7 @@ class CycleGanOptions:
         return 9 if self.size >= 256 else 6
 
 
-def make_generator(options: CycleGanOptions) -> nn.Module:
+def make_generator(options: CycleGanOptions) -> Generator:
     """Return a generator with fresh weights."""
     if options.generator == "light":
         return GeneratorLight(blocks=options.residual_blocks)
@@ -111,11 +113,17 @@ class CycleGanModule(pl.LightningModule):
         torch.manual_seed(seed)
         self.options = options
         self.gan = CycleGan(options)
+        set_layout(self.gan, torch.channels_last)
         self.pools = (ImagePool(options.pool, seed), ImagePool(options.pool, seed + 1))
 
     @property
     def net(self) -> nn.Module:
-        """Return the generator that paints, which is exported."""
+        """Return the generator that paints, whose weights are written."""
+        return self.gan.paint
+
+    @property
+    def generator(self) -> Generator:
+        """Return the same, which is exported."""
         return self.gan.paint
 
     def training_step(self, batch: Drawn, _index: int) -> Tensor:

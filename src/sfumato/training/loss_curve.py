@@ -1,4 +1,4 @@
-"""Draw how the loss fell (the paper's Fig. 2), from the log of a run; it trains nothing."""
+"""Draw how the losses fell (the paper's Fig. 2), from the log of a run; it trains nothing."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,9 @@ _SMOOTHING = 0.02
 _LEAST_WINDOW = 7
 """Logged losses that it averages at least."""
 
+_COLUMNS = 3
+"""Panels side by side."""
+
 
 def read_curve(run: Path, name: str) -> NDArray[np.float64]:
     """Return Nx2: step and value of one column of a run's logs; what a resumed run did again counts once.
@@ -27,11 +30,8 @@ def read_curve(run: Path, name: str) -> NDArray[np.float64]:
     Raises:
         MissingInputError: there is no log, or no such column in it.
     """
-    logs = sorted((run / LOGS).glob("version_*/metrics.csv"), key=lambda log: int(log.parent.name[8:]))
-    if not logs:
-        raise MissingInputError(f"{run / LOGS} holds no metrics.csv; name the folder of a run")
     values: dict[int, float] = {}
-    for log in logs:
+    for log in _logs(run):
         with log.open(newline="", encoding="utf-8") as file:
             values |= {int(row["step"]): float(row[name]) for row in csv.DictReader(file) if row.get(name)}
     if not values:
@@ -62,6 +62,52 @@ def draw_loss_curve(run: Path) -> tuple[Path, Path]:
     _write_table(run / "loss.csv", curves)
     _draw(run / "loss.png", curves)
     return run / "loss.png", run / "loss.csv"
+
+
+def draw_all_losses(run: Path) -> Path:
+    """Write `losses.png` into the folder of a run, a panel for each loss that it logged, and return its path.
+
+    Raises:
+        MissingInputError: there is no log.
+    """
+    from matplotlib.figure import Figure
+
+    curves = {name: read_curve(run, name) for name in logged_losses(run)}
+    rows = -(-len(curves) // _COLUMNS)
+    figure = Figure(figsize=(2.4 * _COLUMNS, 1.8 * rows), dpi=150, layout="constrained")
+    for place, (name, points) in enumerate(curves.items(), 1):
+        axes = figure.add_subplot(rows, _COLUMNS, place)
+        line = smooth(points[:, 1], max(_LEAST_WINDOW, round(_SMOOTHING * len(points))))
+        axes.plot(points[:, 0], points[:, 1], color="0.8", linewidth=0.6)
+        axes.plot(points[:, 0], line, color="C0", linewidth=1.2)
+        axes.set_title(name.replace("_", " "), fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.tick_params(labelsize=6)
+        axes.grid(color="0.9", linewidth=0.5)
+    path = run / "losses.png"
+    figure.savefig(path, format="png")
+    return path
+
+
+def logged_losses(run: Path) -> tuple[str, ...]:
+    """Return the names of all losses in a run's logs, the sum first.
+
+    Raises:
+        MissingInputError: there is no log.
+    """
+    names: dict[str, None] = {"loss": None}
+    for log in _logs(run):
+        with log.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader(file), [])
+        names |= {name: None for name in header if name not in ("epoch", "step") and "val" not in name}
+    return tuple(names)
+
+
+def _logs(run: Path) -> Sequence[Path]:
+    logs = sorted((run / LOGS).glob("version_*/metrics.csv"), key=lambda log: int(log.parent.name[8:]))
+    if not logs:
+        raise MissingInputError(f"{run / LOGS} holds no metrics.csv; name the folder of a run")
+    return logs
 
 
 def _write_table(path: Path, curves: Mapping[str, NDArray[np.float64]]) -> None:

@@ -1,6 +1,6 @@
 """Turn a trained light generator into a model file with a measured card; it trains nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sfumato.evaluation.style import score_stylizer
@@ -9,6 +9,7 @@ from sfumato.styles import open_style
 from sfumato.training.card import ModelCard
 from sfumato.training.crops import hold_out, list_pictures, read_picture
 from sfumato.training.stylizer_options import DATA_NOTES, StylizerOptions
+from sfumato.types import Image
 
 LIMITS = (
     "the strokes are a few pixels wide; large pictures are painted at half their size first, which widens them",
@@ -19,24 +20,32 @@ LIMITS = (
 )
 
 
+def measure(
+    model: Path, photos: Sequence[Image], paintings: Sequence[Image], vgg: Path, *, held_out: int
+) -> Mapping[str, float]:
+    """Paint photos and measure them against all paintings and against the last `held_out`, which it never saw."""
+    scores = score_stylizer(
+        open_style(str(model), "cpu").paint, photos, paintings, load_vgg(vgg), held_out=held_out
+    )
+    every = len(paintings)
+    return {
+        f"Frechet distance of {len(photos)} held-out photos, painted, to {every} paintings ({every - held_out} of "
+        "them trained on), as a part of the untouched photos' distance": scores.fraction,
+        f"the same to the {held_out} held-out paintings": scores.unseen_fraction,
+        "SSIM of luminance at 256x256 between held-out photos and painted ones": scores.ssim,
+    }
+
+
 def held_out_scores(model: Path, options: StylizerOptions) -> Mapping[str, float]:
     """Paint the held-out photos and measure them against all and against the held-out paintings."""
     _, photos = hold_out(list_pictures(options.photos), options.photos_held_out)
-    paintings = list_pictures(options.paintings)
-    scores = score_stylizer(
-        open_style(str(model), "cpu").paint,
+    return measure(
+        model,
         [read_picture(path) for path in photos],
-        [read_picture(path) for path in paintings],
-        load_vgg(options.vgg),
+        [read_picture(path) for path in list_pictures(options.paintings)],
+        options.vgg,
         held_out=options.paintings_held_out,
     )
-    every, unseen = len(paintings), options.paintings_held_out
-    return {
-        f"Frechet distance of {len(photos)} held-out photos, painted, to {every} paintings ({every - unseen} of "
-        "them trained on), as a part of the untouched photos' distance": scores.fraction,
-        f"the same to the {unseen} held-out paintings": scores.unseen_fraction,
-        "SSIM of luminance at 256x256 between held-out photos and painted ones": scores.ssim,
-    }
 
 
 def make_card(
@@ -55,7 +64,7 @@ def make_card(
         parameters=parameters,
         data=data,
         licence="as the code, as far as the data allow: some of them are for non-commercial research only",
-        command="sfumato train stylizer --photos DIR --portraits DIR --paintings DIR --vgg FILE",
+        command="sfumato train stylizer-light --photos DIR --portraits DIR --paintings DIR --vgg FILE",
         steps=steps,
         minutes=minutes,
         seed=seed,
@@ -80,14 +89,15 @@ def write_card(options: StylizerOptions, model: Path, parameters: int, *, steps:
 def describe_data(options: StylizerOptions) -> tuple[str, ...]:
     """Return one line for each folder trained on; `DATA_NOTES` says what is known of a folder's licence."""
     return (
-        _describe(options.photos, options.photos_held_out),
-        *(_describe(folder, 0) for folder in options.portraits),
-        _describe(options.paintings, options.paintings_held_out),
+        note_on(options.photos, options.photos_held_out),
+        *(note_on(folder, 0) for folder in options.portraits),
+        note_on(options.paintings, options.paintings_held_out),
         "VGG19 to relu3_1, used in the losses only, no part of the model: weights from ImageNet",
     )
 
 
-def _describe(folder: Path, held_out: int) -> str:
+def note_on(folder: Path, held_out: int) -> str:
+    """Return one line on a folder: how many of its pictures were trained on, and what is known of them."""
     count = len(list_pictures(folder))
     note = DATA_NOTES.get(folder.name, "licence not stated here")
     return f"{folder.name}: {count - held_out} pictures, {held_out} more held out; {note}"

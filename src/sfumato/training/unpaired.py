@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ from torch.utils.data import Dataset
 from sfumato.training.crops import hold_out, list_pictures, read_picture
 from sfumato.training.lightning_run import Drawn
 from sfumato.types import Image
+
+Halves: TypeAlias = tuple[tuple[Path, ...], tuple[Path, ...]]
 
 PAPER_ZOOM = (1.0, 286 / 256)
 """CycleGAN's authors enlarge every picture to 286 pixels and cut 256 out of it."""
@@ -24,25 +27,39 @@ class UnpairedFolders:
 
     Attributes:
         photos: folder of photos.
-        paintings: folder of paintings of one manner.
+        paintings: folder of paintings of one manner; None for photos alone.
         portraits: folders of portraits, drawn from equally: a painter of landscapes alone fails on people.
         portrait_share: part of the photos that are portraits, on average; without portraits it is nought.
         held_out: the last photos and paintings by name that are never trained on, as many of each.
     """
 
     photos: Path
-    paintings: Path
+    paintings: Path | None
     portraits: tuple[Path, ...] = ()
     portrait_share: float = 0.4
     held_out: int = 8
+
+    @property
+    def name(self) -> str:
+        """Return the name of the folder of paintings."""
+        return self.paintings.name if self.paintings else ""
+
+    def split(self) -> tuple[Halves, Halves]:
+        """Return photos and paintings, each as those that are trained on and those held out.
+
+        Raises:
+            InputError: a folder has too few.
+        """
+        photos = hold_out(list_pictures(self.photos), self.held_out)
+        paintings = hold_out(list_pictures(self.paintings), self.held_out) if self.paintings else ((), ())
+        return photos, paintings
 
 
 class UnpairedDraw:
     """Draw a photo and a painting, cut at random."""
 
     def __init__(self, folders: UnpairedFolders, size: int, zoom: tuple[float, float] = PAPER_ZOOM) -> None:
-        self._photos, _ = hold_out(list_pictures(folders.photos), folders.held_out)
-        self._paintings, _ = hold_out(list_pictures(folders.paintings), folders.held_out)
+        (self._photos, _), (self._paintings, _) = folders.split()
         self._portraits = tuple(list_pictures(folder) for folder in folders.portraits)
         self._share, self._size, self._zoom = folders.portrait_share, size, zoom
 
@@ -52,11 +69,12 @@ class UnpairedDraw:
         return max(len(self._photos) + sum(map(len, self._portraits)), len(self._paintings))
 
     def __call__(self, rng: np.random.Generator) -> Drawn:
-        """Return `photo` and `painting`, 3xSxS bytes each."""
+        """Return `photo` and, where there are paintings, `painting`: 3xSxS bytes each."""
         photos: Sequence[Path] = self._photos
         if self._portraits and rng.random() < self._share:
             photos = self._portraits[int(rng.integers(len(self._portraits)))]
-        return {"photo": self._cut(photos, rng), "painting": self._cut(self._paintings, rng)}
+        drawn = {"photo": self._cut(photos, rng)}
+        return {**drawn, "painting": self._cut(self._paintings, rng)} if self._paintings else drawn
 
     def _cut(self, paths: Sequence[Path], rng: np.random.Generator) -> torch.Tensor:
         return to_bytes(
@@ -68,19 +86,19 @@ class HeldOut(Dataset[Drawn]):
     """Show the middle of each photo and painting that is held out."""
 
     def __init__(self, folders: UnpairedFolders, size: int) -> None:
-        _, photos = hold_out(list_pictures(folders.photos), folders.held_out)
-        _, paintings = hold_out(list_pictures(folders.paintings), folders.held_out)
-        self._pairs, self._size = list(zip(photos, paintings, strict=True)), size
+        (_, self._photos), (_, self._paintings) = folders.split()
+        self._size = size
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self._photos)
 
     def __getitem__(self, index: int) -> Drawn:
         """Return one of them, as `UnpairedDraw` does."""
-        photo, painting = (
-            to_bytes(middle_square(read_picture(path), self._size)) for path in self._pairs[index]
-        )
-        return {"photo": photo, "painting": painting}
+        drawn = {"photo": self._middle(self._photos[index])}
+        return {**drawn, "painting": self._middle(self._paintings[index])} if self._paintings else drawn
+
+    def _middle(self, path: Path) -> torch.Tensor:
+        return to_bytes(middle_square(read_picture(path), self._size))
 
 
 def cut_square(image: Image, size: int, zoom: tuple[float, float], rng: np.random.Generator) -> Image:
