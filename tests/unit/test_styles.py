@@ -143,7 +143,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, suffix: str) -> 
 
 def test_a_light_generator_with_a_tensor_too_few_is_refused(tmp_path: Path) -> None:
     state = tiny("light").state_dict()
-    del state["paint.0.weight"]
+    del state["paint.weight"]
     save_file(state, tmp_path / "style.safetensors")
     with pytest.raises(ModelError, match="another network than a light generator of 1 blocks"):
         read_generator(tmp_path / "style.safetensors")

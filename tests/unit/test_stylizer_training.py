@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from torch import nn
+from torch.nn import functional
 
 from sfumato.backends import OpenVinoBackend
 from sfumato.export_style import export_style, facts_of
 from sfumato.nets.discriminator import PatchDiscriminator
-from sfumato.nets.generator import GeneratorLight, export_copy
+from sfumato.nets.generator import EnlargingConvolution, GeneratorLight, Padding, export_copy
 from sfumato.nets.vgg import VggFeatures, load_vgg
 from sfumato.stages.stylize import LightStylizer
 from sfumato.training.card import count_parameters
@@ -236,11 +237,25 @@ def test_only_new_pictures_move(data: StylizerOptions) -> None:
     assert recent.grad is None or not recent.grad.any()
 
 
-def test_fresh_cells_are_even() -> None:
-    """Aitken et al.: the four pixels of a cell start equal, so a fresh network has no checkerboard."""
-    painted = GeneratorLight(width=4, blocks=1).eval()(torch.rand(1, 3, 32, 32))
-    cells = painted.unfold(2, 2, 2).unfold(3, 2, 2)
-    torch.testing.assert_close(cells, cells[..., :1, :1].expand_as(cells))
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_enlarging_within_the_convolution_equals_enlarging_before_it(padding: Padding) -> None:
+    torch.manual_seed(0)
+    layer, x = EnlargingConvolution(5, 2, padding), torch.rand(2, 5, 7, 9)
+    expected = functional.conv2d(
+        functional.interpolate(x, scale_factor=2), layer.weight, layer.bias, padding=1
+    )
+    inner = slice(2, -2)
+    torch.testing.assert_close(layer(x)[..., inner, inner], expected[..., inner, inner])
+    if padding == "zeros":
+        torch.testing.assert_close(layer(x), expected)
+
+
+def test_a_flat_surface_gets_no_checkerboard() -> None:
+    """A free convolution of four outputs a pixel painted one after a thousand steps."""
+    torch.manual_seed(0)
+    net = perturbed(GeneratorLight(width=4, blocks=1))
+    painted = net(torch.full((1, 3, 64, 64), 0.4))
+    assert float(painted.std((2, 3)).detach().max()) < 1e-6
 
 
 def test_layout_is_blind_to_brightness_and_contrast() -> None:
