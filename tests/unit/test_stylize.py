@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sfumato.backends import Tensor
-from sfumato.stages.stylize import GRID, LightStylizer, enlarged, halve, reflect, spans
+from sfumato.stages.stylize import GRID, LightStylizer, enlarged, halve, mirrored, reflect, spans
 from sfumato.types import Image
 
 sides = st.integers(16, 300)
@@ -121,6 +121,18 @@ def test_mirroring_is_what_numpy_pads_with(length: int, margin: int) -> None:
 def test_mirroring_stays_inside_however_small_the_picture(length: int, position: int) -> None:
     (index,) = reflect(np.array([position]), length)
     assert 0 <= index < length
+
+
+spread = st.tuples(st.integers(-30, 60), st.integers(1, 60)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@given(st.integers(1, 50), st.integers(1, 50), spread, spread)
+def test_a_mirrored_part_is_that_of_the_mirrored_plane(
+    height: int, width: int, rows: tuple[int, int], columns: tuple[int, int]
+) -> None:
+    image = noise(height, width, 7)
+    expected = image[np.ix_(reflect(np.arange(*rows), height), reflect(np.arange(*columns), width))]
+    np.testing.assert_array_equal(mirrored(image, rows, columns), expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 2), (47, 5)])

@@ -28,6 +28,8 @@ class LightStylizer:
     Attributes:
         backend: maps "input", an RGB batch in 0..1 whose sides are multiples of 4, to one of the same shape.
         margin: read around each tile and thrown away; a multiple of 4, no less than the receptive radius.
+        rim: of that, how much is read beyond the picture's own border, from its mirror image; a multiple of 4. Beyond
+            the rim the network sees nothing, which acts on the border pixels alone.
         core: longest side of a tile in pixels without its margin; a multiple of 4.
         underpaint: part of the broad painting in what is painted over, 0..1.
         broad_from: a picture whose shorter side has this many pixels or more is painted broadly first.
@@ -40,24 +42,28 @@ class LightStylizer:
     underpaint: float = 0.3
     broad_from: int = 400
     grain: float = 0.0
+    rim: int = 16
 
     def __call__(self, image: Image) -> Image:
         """Return the painted picture, of the same size; tiles equal the whole within one level per layer."""
         height, width = image.shape[:2]
         broad = self(halve(image)) if min(height, width) >= self.broad_from and self.underpaint else None
         painted = np.empty_like(image)
-        columns = list(spans(width, self.core))
+        across = list(spans(width, self.core))
         for y, y_side in spans(height, self.core):
-            for x, x_side in columns:
-                tile = self._paint(self._read(image, broad, (y, y_side), (x, x_side)))
-                painted[y : y + y_side, x : x + x_side] = tile[: height - y, : width - x]
+            rows = self._reach(y, y_side, height)
+            for x, x_side in across:
+                columns = self._reach(x, x_side, width)
+                tile = self._paint(self._read(image, broad, rows, columns))
+                place = painted[y : y + y_side, x : x + x_side]
+                top, left = y - rows[0], x - columns[0]
+                place[:] = tile[top : top + place.shape[0], left : left + place.shape[1]]
         return painted
 
     def _read(
-        self, image: Image, broad: Image | None, vertical: tuple[int, int], horizontal: tuple[int, int]
+        self, image: Image, broad: Image | None, rows: tuple[int, int], columns: tuple[int, int]
     ) -> NDArray[np.float32]:
         """Return what one tile paints over: the mirrored picture with its margin, mixed with the broad painting."""
-        rows, columns = self._reach(*vertical), self._reach(*horizontal)
         over = mirrored(image, rows, columns).astype(np.float32)
         if broad is not None:
             over += np.float32(self.underpaint) * (enlarged(broad, rows, columns) - over)
@@ -65,14 +71,14 @@ class LightStylizer:
             over += np.float32(255 * self.grain) * grain(rows, columns)[..., None]
         return over
 
-    def _reach(self, start: int, side: int) -> tuple[int, int]:
-        return start - self.margin, start + side + self.margin
+    def _reach(self, start: int, side: int, length: int) -> tuple[int, int]:
+        """Return from where to where a part of a side is read, the same place for the border however it is tiled."""
+        end = GRID * -(-length // GRID) + self.rim
+        return max(start - self.margin, -self.rim), min(start + side + self.margin, end)
 
-    def _paint(self, tile: NDArray[np.float32]) -> Image:
-        """Return the painted tile without its margin."""
-        (output,) = self.backend.run({"input": to_batch([tile])})
-        inner = slice(self.margin, -self.margin)
-        return to_picture(output[0, :, inner, inner])
+    def _paint(self, over: NDArray[np.float32]) -> Image:
+        (output,) = self.backend.run({"input": to_batch([over])})
+        return to_picture(output[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +157,21 @@ def enlarged(image: Image, vertical: tuple[int, int], horizontal: tuple[int, int
 
 def mirrored(image: Image, rows: tuple[int, int], columns: tuple[int, int]) -> Image:
     """Return the pixels from start to end of an endlessly mirrored picture."""
-    height, width = image.shape[:2]
-    taken: Image = image[np.ix_(reflect(np.arange(*rows), height), reflect(np.arange(*columns), width))]
-    return taken
+    inside = [
+        (max(0, start), min(end, side))
+        for (start, end), side in zip((rows, columns), image.shape[:2], strict=True)
+    ]
+    (top, bottom), (left, right) = inside
+    before, after = (top - rows[0], left - columns[0]), (rows[1] - bottom, columns[1] - right)
+    enough = min(bottom - top, right - left) > max(*before, *after)
+    if not enough:  # a picture narrower than its rim is mirrored more than once
+        taken = image[
+            np.ix_(reflect(np.arange(*rows), image.shape[0]), reflect(np.arange(*columns), image.shape[1]))
+        ]
+        return np.asarray(taken, dtype=np.uint8)
+    part = image[top:bottom, left:right]
+    border = (before[0], after[0], before[1], after[1])
+    return np.asarray(cv2.copyMakeBorder(part, *border, cv2.BORDER_REFLECT_101), dtype=np.uint8)
 
 
 def spans(length: int, longest: int) -> Iterator[tuple[int, int]]:
