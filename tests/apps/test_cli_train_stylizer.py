@@ -1,6 +1,8 @@
 """`sfumato train stylizer`, what it leaves, and `sfumato stylize`, `export` and `evaluate` with that."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -159,3 +161,23 @@ def test_photos_themselves_lie_at_fraction_one(cli: Cli, folders: Path) -> None:
     report = json.loads(cli(*words, "--painted", folders / "photos", "--json").text)
     assert report["fraction"] == pytest.approx(1)
     assert report["ssim"] == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_cyclegan(folders: Path) -> None:
+    words = [str(word) for word in (*named(folders), "--out", folders / "run", *SHORT, "--batch", "2")]
+    command = [
+        sys.executable,
+        "-m",
+        "sfumato",
+        "train",
+        "stylizer",
+        *words,
+        "--accelerator",
+        "cpu",
+        "--devices",
+        "2",
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert "**Training**: 3 steps" in (folders / "run/stylizer.md").read_text(encoding="utf-8")
