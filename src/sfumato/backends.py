@@ -35,16 +35,23 @@ class OpenVinoBackend:
 
     Args:
         shape: (n, c, h, w) to give to the only input of a graph that was written for another one.
+        fixed: values of inputs that stay the same, which makes what is computed from them alone constant.
     """
 
     def __init__(
-        self, path: Path, *, exact: bool = False, shape: tuple[int, int, int, int] | None = None
+        self,
+        path: Path,
+        *,
+        exact: bool = False,
+        shape: tuple[int, int, int, int] | None = None,
+        fixed: Mapping[str, Tensor] | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelError(f"model file {path} is missing; reinstall sfumato")
         self._path = path
         self._exact = exact
         self._shape = shape
+        self._fixed = dict(fixed or {})
         self._local = threading.local()
         self._lock = threading.Lock()
 
@@ -55,6 +62,8 @@ class OpenVinoBackend:
             model = core.read_model(self._path)
             if self._shape:
                 model.reshape(list(self._shape))
+            for name, value in self._fixed.items():
+                _fix_input(model, name, value)
         except RuntimeError as error:
             raise ModelError(
                 f"model file {self._path} is damaged or takes no such input; get a whole copy, or reinstall sfumato"
@@ -78,6 +87,17 @@ class OpenVinoBackend:
             self._local.request = compiled.create_infer_request()
         request: openvino.InferRequest = self._local.request
         return request
+
+
+def _fix_input(model: "openvino.Model", name: str, value: Tensor) -> None:
+    """Put a constant in the place of an input."""
+    from openvino import opset13
+
+    parameter = model.input(name).get_node()
+    constant = opset13.constant(value)
+    for target in parameter.output(0).get_target_inputs():
+        target.replace_source_output(constant.output(0))
+    model.remove_parameter(parameter)
 
 
 class TorchBackend:

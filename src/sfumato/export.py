@@ -21,18 +21,22 @@ def export_onnx(
     *,
     example: torch.Tensor,
     outputs: Sequence[str] = ("output",),
+    extra: Mapping[str, torch.Tensor] | None = None,
     half: bool = True,
 ) -> None:
     """Write `net` with a dynamic batch, height and width as one ONNX file.
 
     Args:
         example: NCHW input to trace with; the graph's input is called "input".
+        extra: further NCHW inputs by name, of sizes of their own.
         half: store weights as float16 behind a cast, which halves the file; arithmetic stays as the
             runtime chooses.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.onnx")
+    more = extra or {}
     axes = {name: {0: "n", 2: "h", 3: "w"} for name in ("input", *outputs)}
+    axes |= {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in more}
     with warnings.catch_warnings():
         # the new exporter fixes sizes that the network computes, so the older one it is
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -41,9 +45,9 @@ def export_onnx(
         warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         torch.onnx.export(
             net.eval(),
-            (example,),
+            (example, *more.values()),
             str(temporary),
-            input_names=["input"],
+            input_names=["input", *more],
             output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=17,
@@ -76,25 +80,36 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
-def parity(net: nn.Module, path: Path, example: torch.Tensor) -> Mapping[str, float]:
+def parity(
+    net: nn.Module, path: Path, example: torch.Tensor, extra: Mapping[str, torch.Tensor] | None = None
+) -> Mapping[str, float]:
     """Return the largest absolute difference of each output between PyTorch and OpenVINO, both in float32."""
+    more = extra or {}
     with torch.no_grad():
-        expected = net.eval()(example)
+        expected = net.eval()(example, *more.values())
     tensors = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-    actual = OpenVinoBackend(path, exact=True).run({"input": _array(example)})
+    inputs = {name: _array(tensor) for name, tensor in {"input": example, **more}.items()}
+    actual = OpenVinoBackend(path, exact=True).run(inputs)
     return {
         f"output{k}": float(np.abs(_array(tensor) - value).max())
         for k, (tensor, value) in enumerate(zip(tensors, actual, strict=True))
     }
 
 
-def check_parity(net: nn.Module, path: Path, example: torch.Tensor, *, tolerance: float) -> float:
+def check_parity(
+    net: nn.Module,
+    path: Path,
+    example: torch.Tensor,
+    *,
+    tolerance: float,
+    extra: Mapping[str, torch.Tensor] | None = None,
+) -> float:
     """Return the largest difference between what OpenVINO and what PyTorch compute.
 
     Raises:
         ModelError: an output differs by more than `tolerance`.
     """
-    worst = max(parity(net, path, example).values())
+    worst = max(parity(net, path, example, extra).values())
     if worst > tolerance:
         raise ModelError(f"{path.name} differs from the network by {worst:.2e}, more than {tolerance:.0e}")
     return worst

@@ -101,7 +101,9 @@ def test_a_missing_folder_is_one_line(cli: Cli, tmp_path: Path) -> None:
     assert "gone" in ran.refused_with(2)
 
 
-@pytest.mark.parametrize("task", ["detector", "segmenter", "stylizer", "stylizer-light", "restorer"])
+@pytest.mark.parametrize(
+    "task", ["detector", "segmenter", "stylizer", "stylizer-light", "any-style", "restorer"]
+)
 def test_every_training_has_help_with_examples_and_a_budget(cli: Cli, task: str) -> None:
     text = cli("train", task, "--help").text
     for word in ("Examples:", "--out", "--steps", "--minutes", "--seed"):

@@ -181,3 +181,32 @@ def test_two_processes_train_one_cyclegan(folders: Path) -> None:
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert ran.returncode == 0, ran.stderr
     assert "**Training**: 3 steps" in (folders / "run/stylizer.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_networks_of_any_style_are_trained_and_repeated_from_their_config(
+    cli: Cli, folders: Path
+) -> None:
+    run, second = folders / "run", folders / "second"
+    words = (
+        *(
+            "--photos",
+            folders / "photos",
+            "--portraits",
+            folders / "portraits",
+            "--styles",
+            folders / "paintings",
+        ),
+        *("--vgg", folders / "vgg.pth", "--size", "32", "--blocks", "1", "--held-out", "2", "--workers", "0"),
+    )
+    short = ("--steps", "2", "--batch", "2", "--validate-every", "2", "--log-every", "1")
+    ran = cli("train", "any-style", *words, *short, "--out", run)
+    assert ran.code == 0, ran.err
+    assert {"any-style.onnx", "any-style-encoder.onnx", "any-style.md", "losses.png"} <= {
+        p.name for p in run.iterdir()
+    }
+    again = cli("train", "any-style", "--config", run / "config.json", "--out", second)
+    assert again.code == 0, again.err
+    assert (run / "any-style.onnx").read_bytes() == (second / "any-style.onnx").read_bytes()
+    refused = cli("train", "any-style", *words, "--size", "40", "--out", run)
+    assert "--size 40 is no multiple of 16; use 32" in refused.refused_with(2)

@@ -57,9 +57,9 @@ def spread_loss(
 ) -> torch.Tensor:
     """Return how far pictures lie from where they should so that all of them together vary as paintings do.
 
-    The sliced Wasserstein distance (Rabin et al., "Wasserstein barycenter and its application to texture mixing", 2011,
-    equation 4) between the pictures' statistics and the paintings'. On each direction the k-th smallest of the pictures
-    is compared with the same quantile of the paintings; only the new pictures are counted, as only they can move.
+    The sliced Wasserstein distance (Rabin et al., "Wasserstein barycenter and its application to texture mixing", 2011)
+    between the pictures' statistics and the paintings'. On each direction the k-th smallest of the pictures is compared
+    with the same quantile of the paintings; only the new pictures are counted, as only they can move.
 
     Args:
         rows: Nx512, the statistics of the new pictures.
