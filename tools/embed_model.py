@@ -1,13 +1,17 @@
-"""Embed a trained model: copy its file and card into the package and write its size and sha256 into the registry.
+"""Embed a trained model: copy its file and card into the package and register its size and sha256.
 
 usage: python tools/embed_model.py RUN/NAME.onnx
 """
 
+import json
 import re
 import shutil
 import sys
 from hashlib import sha256
 from pathlib import Path
+
+from sfumato.backends import inspect_model
+from sfumato.stages.style_facts import KEY
 
 PACKAGE = Path(__file__).parents[1] / "src" / "sfumato"
 
@@ -21,11 +25,25 @@ def registered(text: str, name: str, size: int, digest: str) -> str:
     return replaced
 
 
+def with_facts(text: str, name: str, model: Path) -> str:
+    """Return the registry with how a stylizer's network is to be used, as its file says it; others say nothing."""
+    said = inspect_model(model, KEY).metadata
+    if said is None:
+        return text
+    inner = ", ".join(f"{key} = {json.dumps(value)}" for key, value in json.loads(said).items())
+    table = re.compile(rf"(\[{re.escape(name)}\].*?\npaints = )[^\n]*", re.DOTALL)
+    replaced, count = table.subn(rf"\g<1>{{ {inner} }}", text, count=1)
+    if count != 1:
+        raise SystemExit(f"models.toml has no line 'paints = ...' in [{name}]; add it first")
+    return replaced
+
+
 def embed(model: Path) -> None:
     """Copy a model and the card beside it, and register it."""
     data = model.read_bytes()
     registry = PACKAGE / "models.toml"
     text = registered(registry.read_text(encoding="utf-8"), model.stem, len(data), sha256(data).hexdigest())
+    text = with_facts(text, model.stem, model)
     for source in (model, model.with_suffix(".md")):
         if source.is_file() and source.resolve().parent != PACKAGE / "weights":
             shutil.copyfile(source, PACKAGE / "weights" / source.name)

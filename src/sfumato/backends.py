@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -139,8 +140,22 @@ def make_backend(path: Path, device: str, *, exact: bool = False) -> Backend:
     return OpenVinoBackend(path, exact=exact) if device == "cpu" else TorchBackend(path, device, exact=exact)
 
 
-def read_metadata(path: Path, key: str) -> str | None:
-    """Return what the metadata of an ONNX file hold under a key, or nothing.
+@dataclass(frozen=True, slots=True)
+class ModelShape:
+    """What goes into a network and comes out, without its weights.
+
+    Attributes:
+        inputs, outputs: sizes by name; None where a size is free.
+        metadata: what the file says of itself under the key that was asked for, or None.
+    """
+
+    inputs: Mapping[str, tuple[int | None, ...]]
+    outputs: tuple[tuple[int | None, ...], ...]
+    metadata: str | None
+
+
+def inspect_model(path: Path, key: str) -> ModelShape:
+    """Return the shape of the network of an ONNX file and the metadata that it holds under a key.
 
     Raises:
         ModelError: the file is damaged.
@@ -150,7 +165,16 @@ def read_metadata(path: Path, key: str) -> str | None:
     except RuntimeError as error:
         raise ModelError(f"model file {path} is damaged or no ONNX; get a whole copy") from error
     place = ["framework", key]
-    return str(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else None
+    metadata = str(model.get_rt_info(place).astype(str)) if model.has_rt_info(place) else None
+    inputs = {port.any_name: _sizes(port) for port in model.inputs}
+    return ModelShape(inputs, tuple(_sizes(port) for port in model.outputs), metadata)
+
+
+def _sizes(port: "openvino.Output") -> tuple[int | None, ...]:
+    shape = port.get_partial_shape()
+    if shape.rank.is_dynamic:
+        return ()
+    return tuple(size.get_length() if size.is_static else None for size in shape)
 
 
 _core_lock = threading.Lock()

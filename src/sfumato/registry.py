@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sfumato.errors import ModelError, SettingsError
 from sfumato.settings import did_you_mean
 
-Task = Literal["detector", "segmenter", "restorer", "stylizer"]
+Task = Literal["detector", "segmenter", "restorer", "stylizer", "any-style", "any-style-encoder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ def find_style(style: str) -> ModelSpec:
 def find_embedded(task: Task) -> ModelSpec:
     """Return the embedded model of a task that has one."""
     return next(spec for spec in load_registry().values() if spec.task == task and spec.embedded)
+
+
+def has_embedded(task: Task) -> bool:
+    """Tell whether a model of this task is embedded."""
+    return any(spec.task == task and spec.embedded for spec in load_registry().values())
 
 
 def model_path(spec: ModelSpec) -> Path:

@@ -46,7 +46,7 @@ class Settings:
     """Say how a picture is painted and what of the person is kept.
 
     Attributes:
-        style: name of a style, or path of a generator's file (see `styles.open_style`).
+        style: name of a style, or path of a generator's file or of a painting (see `styles.open_style`).
         strength: 0..1, how far the picture is painted: 0 leaves the photo.
         preserve: face, person, none, or classes with an optional strength: "skin,lips" or "eyes=1,skin=0.6".
         restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.

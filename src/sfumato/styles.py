@@ -4,12 +4,13 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from sfumato.backends import make_backend, read_metadata
+from sfumato.backends import ModelShape, OpenVinoBackend, inspect_model, make_backend
 from sfumato.errors import BackendMissingError, MissingInputError, ModelError, SettingsError
-from sfumato.registry import find_style, model_path
+from sfumato.io import PICTURE_SUFFIXES, read_picture
+from sfumato.registry import Task, find_embedded, find_style, has_embedded, model_path
 from sfumato.settings import cache_folder
+from sfumato.stages.any_style import describe_manner
 from sfumato.stages.style_facts import KEY, StyleFacts, read_facts
 from sfumato.stages.stylize import make_stylizer
 from sfumato.types import Transform
@@ -17,7 +18,11 @@ from sfumato.types import Transform
 WEIGHTS = (".safetensors", ".pth")
 """Suffixes of weights that are converted once."""
 
-SUFFIXES = (".onnx", *WEIGHTS)
+GENERATORS = (".onnx", *WEIGHTS)
+"""Suffixes of the files of generators."""
+
+ANY_STYLE: tuple[Task, Task] = ("any-style-encoder", "any-style")
+"""The networks that describe the manner of a picture and paint in it, by task and by name of their files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,58 +39,131 @@ class Style:
 
 
 def open_style(style: str, device: str, *, exact: bool = False) -> Style:
-    """Return the style of this name, or that of a file with a suffix of `SUFFIXES`.
+    """Return the style of this name, that of a generator's file, or the manner of a picture.
 
-    An ONNX file says itself how it paints, in its metadata or in a file NAME.json beside it (see `StyleFacts`). Weights
+    An ONNX file says how it paints in its metadata, or else in a file NAME.json beside it (see `StyleFacts`). Weights
     are converted once and kept in the user's cache, which needs PyTorch.
+
+    Args:
+        style: a name, or a path with a suffix of `GENERATORS` or of a picture.
 
     Raises:
         SettingsError: no style has this name.
         MissingInputError: there is no such file.
+        InputError: the picture cannot be read.
         ModelError: the file is damaged, holds no generator or does not say how it paints.
-        BackendMissingError: weights are to be converted and PyTorch is not installed.
+        BackendMissingError: the device cannot run it, or weights are to be converted and PyTorch is not installed.
     """
     path = Path(style)
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return _manner_of(path, device, exact=exact)
+    if path.suffix.lower() not in GENERATORS:
         if os.sep in style or path.suffix:
-            raise SettingsError(f"style '{style}' is no generator; name a file of {', '.join(SUFFIXES)}")
+            known = ", ".join(GENERATORS)
+            raise SettingsError(
+                f"style '{style}' is neither a picture nor a generator; name a file of {known}"
+            )
         spec = find_style(style)
         backend = make_backend(model_path(spec), device, exact=exact)
         return Style(make_stylizer(backend, StyleFacts(**spec.paints)), spec.name, spec.sha256)
-    if not path.is_file():
-        raise MissingInputError(
-            f"style {path} does not exist; name a style or a file of {', '.join(SUFFIXES)}"
-        )
-    digest = sha256(path.read_bytes()).hexdigest()
-    model = path if path.suffix.lower() == ".onnx" else converted(path, digest)
-    facts = local_facts(model)
+    content = _content(path)
+    digest = sha256(content).hexdigest()
+    model = path if path.suffix.lower() == ".onnx" else converted(path, content, digest)
+    facts = local_facts(model, path)
     backend = make_backend(model, device, exact=exact)
     return Style(make_stylizer(backend, facts), str(path), digest)
 
 
-def local_facts(model: Path) -> StyleFacts:
-    """Return how the network of an ONNX file paints, as NAME.json beside it says, or else its own metadata.
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise MissingInputError(f"style {path} does not exist; name a style or a file")
+    return path.read_bytes()
 
-    Raises:
-        ModelError: neither says it, or wrongly.
-    """
-    beside = model.with_suffix(".json")
-    if beside.is_file():
-        return read_facts(beside.read_text(encoding="utf-8"), str(beside))
-    text = read_metadata(model, KEY)
+
+def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
+    """Return the style of a painting: its manner as one network describes it and another paints it."""
+    if device != "cpu":
+        raise BackendMissingError(
+            f"a style of a picture runs on the CPU only; use --device cpu, not {device}"
+        )
+    content = _content(path)
+    image = read_picture(path).image
+    encoder, painter = _any_style_files()
+    code = describe_manner(OpenVinoBackend(encoder, exact=True), image)
+    text = inspect_model(painter, KEY).metadata
     if text is None:
         raise ModelError(
-            f'{model} does not say how its network paints; write {beside} with {{"sees": "picture"}} for one that maps '
-            "RGB in 0..1 to RGB in 0..1, or export it with: sfumato export stylizer"
+            f"{painter} does not say how its network paints; train it with: sfumato train any-style"
         )
-    return read_facts(text, str(model))
+    backend = OpenVinoBackend(painter, exact=exact, fixed={"code": code})
+    return Style(
+        make_stylizer(backend, read_facts(text, str(painter))), str(path), sha256(content).hexdigest()
+    )
 
 
-def converted(weights: Path, digest: str) -> Path:
+def _any_style_files() -> tuple[Path, Path]:
+    """Return the networks for the manner of any picture: the embedded ones, or those that the user trained."""
+    if all(has_embedded(task) for task in ANY_STYLE):
+        encoder, painter = (model_path(find_embedded(task)) for task in ANY_STYLE)
+        return encoder, painter
+    folder = cache_folder() / "any-style"
+    encoder, painter = (folder / f"{task}.onnx" for task in ANY_STYLE)
+    if not (encoder.is_file() and painter.is_file()):
+        raise ModelError(
+            f"no networks for the manner of a picture are embedded; train them with sfumato train any-style and copy "
+            f"{encoder.name} and {painter.name} into {folder}"
+        )
+    return encoder, painter
+
+
+def local_facts(model: Path, named: Path) -> StyleFacts:
+    """Return how the network of an ONNX file paints, as its metadata say or else NAME.json beside the named file.
+
+    Args:
+        named: the file that the user named: the same, or weights that were converted.
+
+    Raises:
+        ModelError: neither says it, or wrongly, or the network is no generator.
+    """
+    shape = inspect_model(model, KEY)
+    check_generator(shape, named)
+    beside = named.with_suffix(".json")
+    if shape.metadata is not None and (model == named or not beside.is_file()):
+        return read_facts(shape.metadata, str(named))
+    if beside.is_file():
+        return read_facts(beside.read_bytes(), str(beside))
+    raise ModelError(
+        f'{named} does not say how its network paints; write {beside} with {{"sees": "picture"}} for one that maps '
+        "RGB in 0..1 to RGB in 0..1, or export it with: sfumato export stylizer"
+    )
+
+
+def check_generator(shape: ModelShape, named: Path) -> None:
+    """Make sure that a network maps a picture of any size to one.
+
+    Raises:
+        ModelError: it does not; what it does is named.
+    """
+    remedy = "export it with: sfumato export stylizer"
+    if list(shape.inputs) != ["input"]:
+        raise ModelError(f"{named} takes {', '.join(shape.inputs)} where a generator takes 'input'; {remedy}")
+    for name, sizes in (("input", shape.inputs["input"]), ("output", shape.outputs[0])):
+        if len(sizes) != 4 or sizes[1] not in (3, None):
+            raise ModelError(f"{named}: its {name} is no batch of RGB planes but {_words(sizes)}; {remedy}")
+    if shape.inputs["input"][2:] != (None, None):
+        raise ModelError(f"{named} takes pictures of {_words(shape.inputs['input'])} alone; {remedy}")
+
+
+def _words(sizes: tuple[int | None, ...]) -> str:
+    return "x".join("any" if size is None else str(size) for size in sizes)
+
+
+def converted(weights: Path, content: bytes, digest: str) -> Path:
     """Return the ONNX file of weights, from the user's cache or converted now.
 
     Args:
-        digest: sha256 of the file.
+        content: of the file.
+        digest: sha256 of the content.
 
     Raises:
         BackendMissingError: PyTorch is not installed.
@@ -99,10 +177,18 @@ def converted(weights: Path, digest: str) -> Path:
             f"{weights} has to be converted once, which needs {error.name}; try: pip install 'sfumato[torch]'"
         ) from error
     target = cache_folder() / "styles" / f"{digest}-{EXPORT}.onnx"
-    if not target.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=target.parent) as folder:
-            fresh = Path(folder, "style.onnx")
-            export_style(read_generator(weights), fresh)
-            fresh.replace(target)
+    if not _usable(target):
+        net = read_generator(weights, content)
+        try:
+            export_style(net, target)
+        except ModelError as error:
+            raise ModelError(f"{weights} cannot be converted: {error}") from error
     return target
+
+
+def _usable(model: Path) -> bool:
+    """Tell whether a converted file is there and whole."""
+    try:
+        return model.is_file() and inspect_model(model, KEY).metadata is not None
+    except ModelError:
+        return False

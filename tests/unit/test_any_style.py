@@ -18,7 +18,7 @@ from sfumato.nets.any_style import CODE, AnyStyleGenerator, StyleEncoder, export
 from sfumato.nets.vgg import VggFeatures
 from sfumato.training.any_style import AnyStyle, AnyStyleModule, AnyStyleOptions, own_error
 from sfumato.training.any_style_draw import AnyStyleDraw, AnyStyleFolders, AnyStyleHeldOut, recolour
-from sfumato.training.any_style_run import ENCODER, PAINTER, export_any_style, margin_of
+from sfumato.training.any_style_run import ENCODER, PAINTER, export_any_style
 from sfumato.training.card import count_parameters
 
 
@@ -68,7 +68,7 @@ def test_an_input_pixel_acts_no_further_than_the_margin(blocks: int) -> None:
         assert row.grad is not None
         touched = torch.nonzero(row.grad.abs().sum((0, 1, 2)))[:, 0]
         reach = max(reach, int((touched - place).abs().max()))
-    assert margin_of(net) - 4 < reach <= margin_of(net)
+    assert reach == net.radius
 
 
 def test_the_padding_is_not_seen_further_than_the_margin() -> None:
@@ -139,10 +139,21 @@ def test_what_is_drawn_has_the_size_asked_for_and_repeats_with_its_seed(folders:
         torch.testing.assert_close(one[name], two[name])
 
 
-def test_held_out_photos_stand_beside_held_out_paintings(folders: AnyStyleFolders) -> None:
-    held = AnyStyleHeldOut(folders, 32)
-    assert len(held) == 2
-    assert held[1]["style"].shape == (3, 32, 32)
+def test_held_out_pictures_are_shown_and_never_drawn(tmp_path: Path) -> None:
+    for name, first in (("photos", 0), ("paintings", 100)):
+        (tmp_path / name).mkdir()
+        for k in range(4):
+            cv2.imwrite(str(tmp_path / name / f"{k}.png"), np.full((64, 64, 3), first + 10 * k, np.uint8))
+    folders = AnyStyleFolders(
+        tmp_path / "photos", (tmp_path / "paintings",), photo_styles=0.0, recoloured=0.0, held_out=2
+    )
+    draw = AnyStyleDraw(folders, 16)
+    drawn = [draw(np.random.default_rng(k)) for k in range(40)]
+    assert {int(d["photo"].flatten()[0]) for d in drawn} == {0, 10}
+    assert {int(d["style"].flatten()[0]) for d in drawn} == {100, 110}
+    held = AnyStyleHeldOut(folders, 16)
+    assert [int(held[k]["photo"].flatten()[0]) for k in range(len(held))] == [20, 30]
+    assert [int(held[k]["style"].flatten()[0]) for k in range(len(held))] == [120, 130]
 
 
 @settings(deadline=None, max_examples=20)

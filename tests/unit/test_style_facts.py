@@ -41,6 +41,9 @@ def test_what_is_written_is_read_back(said: StyleFacts) -> None:
         '{"sees": "picture", "underpaint": -0.1}',
         '{"sees": "picture", "longest": 0}',
         '{"sees": "picture", "grain": true}',
+        '{"sees": "tile", "margin": 48.0}',
+        '{"sees": "picture", "longest": 512.5}',
+        '{"sees": 1}',
         '{"sees": "picture", "strokes": 1}',
     ],
 )

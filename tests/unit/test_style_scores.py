@@ -15,7 +15,7 @@ from sfumato.evaluation.style import (
     frechet_distance,
     luminance_ssim,
     picture_statistics,
-    score_stylizer,
+    score_painted,
 )
 from sfumato.nets.vgg import VggFeatures
 from sfumato.types import Image
@@ -82,6 +82,7 @@ def test_one_row_of_statistics_per_picture_holds_mean_and_deviation_of_every_cha
 def test_a_stylizer_that_changes_nothing_keeps_all_and_comes_no_nearer() -> None:
     torch.manual_seed(0)
     vgg = VggFeatures().eval()
-    scores = score_stylizer(lambda image: image, pictures(2, 256, 1), pictures(3, 256, 2), vgg, held_out=2)
+    photos = pictures(2, 256, 1)
+    scores = score_painted(photos, photos, pictures(3, 256, 2), vgg, held_out=2)
     assert scores.fraction == scores.unseen_fraction == 1
     assert scores.ssim == pytest.approx(1)

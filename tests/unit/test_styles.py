@@ -5,9 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 pytest.importorskip("torch")
+import onnx
+import onnx.compose
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +19,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from sfumato.backends import make_backend
-from sfumato.errors import MissingInputError, ModelError, SettingsError
+from sfumato.errors import BackendMissingError, MissingInputError, ModelError, SettingsError
 from sfumato.export import export_onnx
 from sfumato.export_style import export_style
 from sfumato.nets.cyclegan import ResnetGenerator, initialise
@@ -26,8 +29,10 @@ from sfumato.nets.generators import Generator, read_generator
 from sfumato.pipeline import build_pipeline
 from sfumato.registry import find_style
 from sfumato.settings import make_settings
-from sfumato.stages.stylize import WholeStylizer
+from sfumato.stages.stylize import LightStylizer, WholeStylizer
 from sfumato.styles import open_style
+from sfumato.training.any_style import AnyStyle
+from sfumato.training.any_style_run import export_any_style
 from sfumato.types import Image
 
 
@@ -110,10 +115,11 @@ def test_a_named_style_is_the_embedded_one() -> None:
     ("style", "error", "words"),
     [
         ("mone", SettingsError, "did you mean 'monet'"),
-        ("painting.gif", SettingsError, "is no generator"),
-        ("folder/monet", SettingsError, "is no generator"),
+        ("painting.gif", SettingsError, "is neither a picture nor a generator"),
+        ("folder/monet", SettingsError, "is neither a picture nor a generator"),
         ("nowhere.onnx", MissingInputError, "does not exist"),
         ("nowhere.pth", MissingInputError, "does not exist"),
+        ("nowhere.jpg", MissingInputError, "does not exist"),
     ],
 )
 def test_what_stands_for_no_style_is_refused(style: str, error: type[Exception], words: str) -> None:
@@ -149,14 +155,47 @@ def test_a_light_generator_with_a_tensor_too_few_is_refused(tmp_path: Path) -> N
         read_generator(tmp_path / "style.safetensors")
 
 
+class Touch:
+    """Create a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
 @pytest.mark.usefixtures("cache")
 def test_code_in_a_pth_is_not_run(tmp_path: Path) -> None:
-    torch.save(nn.Linear(2, 2), tmp_path / "style.pth")  # a whole module, which only unpickling could rebuild
+    state = {**tiny("cyclegan").state_dict(), "more": Touch(tmp_path / "touched")}
+    torch.save(state, tmp_path / "style.pth")
     with pytest.raises(ModelError, match="damaged or holds more than weights"):
         open_style(str(tmp_path / "style.pth"), "cpu")
-    torch.save({"epoch": 3}, tmp_path / "style.pth")
-    with pytest.raises(ModelError, match="damaged or holds more than weights"):
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("state", [[1, 2], {1: torch.zeros(1)}, {"epoch": 3}])
+@pytest.mark.usefixtures("cache")
+def test_a_pth_without_weights_by_name_is_refused(tmp_path: Path, state: object) -> None:
+    torch.save(state, tmp_path / "style.pth")
+    with pytest.raises(ModelError, match=r"holds no (weights by name|CycleGAN generator)"):
         open_style(str(tmp_path / "style.pth"), "cpu")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".SAFETENSORS"])
+@pytest.mark.usefixtures("cache")
+def test_a_truncated_download_is_refused_in_one_line(tmp_path: Path, suffix: str) -> None:
+    whole, path = tmp_path / "whole", tmp_path / f"style{suffix}"
+    save_file(tiny("light").state_dict(), whole) if suffix != ".pth" else torch.save(
+        tiny("light").state_dict(), whole
+    )
+    content = whole.read_bytes()
+    for part in range(1, 20):
+        path.write_bytes(content[: part * len(content) // 20])
+        with pytest.raises(ModelError, match=r"^[^\n]*style[^\n]*is damaged[^\n]*$"):
+            open_style(str(path), "cpu")
+    path.write_bytes(content)
+    open_style(str(path), "cpu")
 
 
 def test_an_onnx_of_others_is_used_as_the_file_beside_it_says(tmp_path: Path, image: Image) -> None:
@@ -166,6 +205,128 @@ def test_an_onnx_of_others_is_used_as_the_file_beside_it_says(tmp_path: Path, im
         open_style(str(path), "cpu")
     path.with_suffix(".json").write_text(json.dumps({"sees": "picture", "longest": 64}), encoding="utf-8")
     assert open_style(str(path), "cpu").paint(image).shape == image.shape
+    path.with_suffix(".json").write_bytes(b"\xff")
+    with pytest.raises(ModelError, match=r"other\.json does not say"):
+        open_style(str(path), "cpu")
+
+
+def test_what_an_onnx_says_itself_wins_over_a_file_beside_it(tmp_path: Path) -> None:
+    export_style(tiny("light"), tmp_path / "style.onnx")
+    (tmp_path / "style.json").write_text('{"bytes": 3}', encoding="utf-8")
+    open_style(str(tmp_path / "style.onnx"), "cpu")
+
+
+def test_weights_are_used_as_the_file_beside_them_says(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "style.safetensors"
+    save_file(tiny("light").state_dict(), path)
+    path.with_suffix(".json").write_text('{"sees": "tile", "margin": 20, "grain": 0.1}', encoding="utf-8")
+    paint = open_style(str(path), "cpu").paint
+    assert isinstance(paint, LightStylizer)
+    assert (paint.margin, paint.grain) == (20, 0.1)
+    assert cache.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (nn.Conv2d(4, 3, 1), "its input is no batch of RGB planes but anyx4xanyxany"),
+        (nn.Conv2d(3, 1, 1), "its output is no batch of RGB planes but anyx1xanyxany"),
+    ],
+)
+def test_a_network_that_maps_no_picture_to_one_is_refused(tmp_path: Path, net: nn.Conv2d, words: str) -> None:
+    path = tmp_path / "other.onnx"
+    export_onnx(net, path, example=torch.rand(1, net.in_channels, 8, 8))
+    path.with_suffix(".json").write_text('{"sees": "picture"}', encoding="utf-8")
+    with pytest.raises(ModelError, match=words):
+        open_style(str(path), "cpu")
+
+
+def test_a_network_of_one_size_or_of_another_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.onnx"
+    export_onnx(nn.Conv2d(3, 3, 1), path, example=torch.rand(1, 3, 8, 8))
+    model = onnx.load(str(path))
+    for place, side in ((2, 64), (3, 48)):
+        model.graph.input[0].type.tensor_type.shape.dim[place].dim_value = side
+    onnx.save(model, str(path))
+    with pytest.raises(ModelError, match="takes pictures of anyx3x64x48 alone"):
+        open_style(str(path), "cpu")
+    named = onnx.compose.add_prefix(onnx.load(str(path)), "my_")
+    onnx.save(named, str(path))
+    with pytest.raises(ModelError, match="takes my_input where a generator takes 'input'"):
+        open_style(str(path), "cpu")
+
+
+def test_a_failing_export_leaves_the_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "style.onnx"
+    export_style(tiny("light"), path)
+    before = path.read_bytes()
+
+    def fail(*_: object, **__: object) -> float:
+        raise ModelError("it differs")
+
+    monkeypatch.setattr("sfumato.export_style.check_parity", fail)
+    with pytest.raises(ModelError, match="it differs"):
+        export_style(tiny("cyclegan"), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["style.onnx"]
+
+
+def test_a_damaged_conversion_is_made_again(tmp_path: Path, cache: Path) -> None:
+    path = tmp_path / "style.safetensors"
+    save_file(tiny("light").state_dict(), path)
+    open_style(str(path), "cpu")
+    (made,) = (cache / "styles").iterdir()
+    made.write_bytes(b"half a file")
+    open_style(str(path), "cpu")
+    assert made.stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_published_generator_of_full_size_is_exported_exactly(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    net = ResnetGenerator()
+    initialise(net)
+    assert export_style(net, tmp_path / "full.onnx") < 1e-3
+
+
+def any_style_files(folder: Path) -> AnyStyle:
+    torch.manual_seed(5)
+    net = AnyStyle(blocks=1)
+    nn.init.normal_(net.painter.modulation.weight, 0.0, 0.5)
+    folder.mkdir(parents=True, exist_ok=True)
+    export_any_style(net, folder)
+    return net
+
+
+def test_a_picture_is_a_style(tmp_path: Path, cache: Path, image: Image) -> None:
+    net = any_style_files(cache / "any-style")
+    for name, level in (("light", 230), ("dark", 20)):
+        PIL.Image.new("RGB", (300, 400), (level, level // 2, level)).save(tmp_path / f"{name}.png")
+    picture = np.ascontiguousarray(image[:88, :68])
+    light, dark = (open_style(str(tmp_path / f"{n}.png"), "cpu", exact=True) for n in ("light", "dark"))
+    assert light.sha256 != dark.sha256
+    assert differ(light.paint(picture), dark.paint(picture)) > 1
+    batch = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    manner = torch.full((1, 3, 256, 256), 230 / 255)
+    manner[:, 1] = 115 / 255
+    with torch.no_grad():
+        expected = net.eval()(batch, manner)[0].permute(1, 2, 0).numpy()
+    inner = slice(20, -20)
+    painted = light.paint(picture).astype(float)
+    assert np.abs(painted - 255 * expected)[inner, inner].max() < 3  # its weights are stored as float16
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_picture_without_networks_for_it_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    PIL.Image.new("RGB", (30, 40)).save(tmp_path / "style.png")
+    with pytest.raises(
+        ModelError, match="train them with sfumato train any-style and copy any-style-encoder"
+    ):
+        open_style(str(tmp_path / "style.png"), "cpu")
+    with pytest.raises(BackendMissingError, match="use --device cpu, not cuda"):
+        open_style(str(tmp_path / "style.png"), "cuda")
 
 
 @pytest.mark.parametrize("kind", ["light", "cyclegan"])

@@ -30,6 +30,15 @@ class LocalFilter:
         return [mixed.transpose(2, 0, 1)[None].astype(np.float32)]
 
 
+class Bordered(LocalFilter):
+    """See black beyond the border, as zero padding does: what is read must end at one place, however it is tiled."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        batch = np.pad(inputs["input"], ((0, 0), (0, 0), (16, 16), (16, 16)))
+        (painted,) = super().run({"input": batch})
+        return [painted[:, :, 16:-16, 16:-16]]
+
+
 class Identity:
     """Give the input back."""
 
@@ -66,6 +75,24 @@ def test_tiles_equal_the_whole_picture_painted_from_broad_to_fine(height: int, w
     whole = LightStylizer(LocalFilter(), margin=12, core=4096, broad_from=60)(image)
     tiled = LightStylizer(LocalFilter(), margin=12, core=core, broad_from=60)(image)
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 2  # one level from each layer
+
+
+@settings(deadline=None, max_examples=30)
+@given(sides, sides, st.sampled_from([32, 64, 100]), st.sampled_from([0, 4, 12]))
+def test_tiles_equal_the_whole_picture_on_a_canvas_whatever_the_rim(
+    height: int, width: int, core: int, rim: int
+) -> None:
+    image = noise(height, width, 8)
+    whole, tiled = (
+        LightStylizer(Bordered(), margin=20, core=c, broad_from=60, grain=0.1, rim=rim)(image)
+        for c in (4096, core)
+    )
+    assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 2  # one level from each layer
+
+
+def test_a_canvas_breaks_what_is_flat() -> None:
+    image: Image = np.full((40, 60, 3), 100, dtype=np.uint8)
+    assert len(np.unique(LightStylizer(Identity(), grain=0.05)(image))) > 20
 
 
 def test_a_large_picture_gets_broader_strokes_than_a_small_one() -> None:

@@ -197,6 +197,17 @@ def test_only_a_picture_with_a_checkerboard_has_a_grid() -> None:
     assert float(grid_loss(lines)) > 20 * float(grid_loss(picture))
 
 
+def test_losses_run_where_the_pictures_are() -> None:
+    """They built a tensor on the CPU beside pictures on a GPU; meta is a device that every machine has."""
+    photo = torch.rand(2, 3, 32, 32, device="meta")
+    for loss in (
+        similarity_loss(photo, photo, 0.6),
+        structure_loss(photo, photo, (0.1, 0.9)),
+        grid_loss(photo),
+    ):
+        assert loss.device.type == "meta"
+
+
 def test_similarity_costs_nothing_above_its_floor() -> None:
     torch.manual_seed(0)
     picture = torch.rand(1, 3, 64, 64)

@@ -10,7 +10,11 @@ from pathlib import Path
 import typer
 
 from sfumato.apps import cli_options as options
-from sfumato.apps import cli_train_segmenter, cli_train_stylizer  # noqa: F401  # add their commands to train_app
+from sfumato.apps import (  # noqa: F401  # add their commands to train_app
+    cli_train_any_style,
+    cli_train_segmenter,
+    cli_train_stylizer,
+)
 from sfumato.apps.cli_evaluate import evaluate_app
 from sfumato.apps.cli_export import export_app
 from sfumato.apps.cli_inputs import STREAM, plan_jobs

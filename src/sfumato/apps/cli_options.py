@@ -77,7 +77,7 @@ StyleOption: TypeAlias = Annotated[
     str | None,
     _option(
         "--style",
-        text="Style of the painting, or a generator's file: .onnx, .safetensors or .pth.",
+        text="Style of the painting, or a generator's file (.onnx, .safetensors, .pth), or a painting.",
         panel=PAINTING,
         default=DEFAULTS.style,
     ),

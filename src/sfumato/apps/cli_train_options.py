@@ -1,12 +1,16 @@
 """Name the options that trainings share, with their help, and read them from a file; nothing is trained here."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import typer
 
 from sfumato.errors import SettingsError
 from sfumato.settings import did_you_mean, read_choices
+
+Chosen = TypeVar("Chosen")
 
 DATA = "Data"
 NETWORK = "Network"
@@ -30,10 +34,18 @@ def file_option(name: str, text: str, panel: str = DATA) -> typer.models.OptionI
     return info
 
 
-def number_option(name: str, text: str, panel: str, least: float) -> typer.models.OptionInfo:
-    """Return the option of a number that is not less than `least`."""
-    info: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel, min=least)
+def number_option(
+    name: str, text: str, panel: str, least: float, most: float | None = None
+) -> typer.models.OptionInfo:
+    """Return the option of a number that is neither less than `least` nor more than `most`."""
+    info: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel, min=least, max=most)
     return info
+
+
+def pick(options: type[Chosen], chosen: Mapping[str, Any], **others: object) -> Chosen:
+    """Return a dataclass of options, each field taken from `others` or from the command's parameter of its name."""
+    named = {field.name: chosen[field.name] for field in fields(options) if field.name in chosen}  # type: ignore[arg-type]  # a dataclass
+    return options(**{**named, **others})
 
 
 def apply_config(context: typer.Context, config: Path | None) -> Path | None:
@@ -96,6 +108,23 @@ Resume: TypeAlias = Annotated[
     typer.Option(
         "--resume", help="Checkpoint to go on from; by default OUT/last.ckpt.", exists=True, dir_okay=False
     ),
+]
+Patience: TypeAlias = Annotated[
+    int | None, number_option("--patience", "End after this many validations without a gain.", BUDGET, 1)
+]
+Average: TypeAlias = Annotated[
+    float,
+    number_option("--average", "Decay of the running average that is exported; 0 is none.", NETWORK, 0, 1),
+]
+Clip: TypeAlias = Annotated[
+    float | None, number_option("--clip", "Largest norm of the gradient; by default any.", NETWORK, 0)
+]
+PortraitsAmong: TypeAlias = Annotated[
+    list[Path] | None,
+    folder_option("--portraits", "Portraits among the photos; may be given several times."),
+]
+PortraitShare: TypeAlias = Annotated[
+    float, number_option("--portrait-share", "Part of the photos that are portraits.", DATA, 0, 1)
 ]
 Config: TypeAlias = Annotated[
     Path | None,

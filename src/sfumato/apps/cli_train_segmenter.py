@@ -29,6 +29,7 @@ from sfumato.apps.cli_train_options import (
     Workers,
     folder_option,
     number_option,
+    pick,
     refuse_uneven,
 )
 from sfumato.errors import SettingsError
@@ -131,6 +132,7 @@ def train_segmenter(
     _config: Config = None,
 ) -> None:
     """Train a segmenter."""
+    chosen = locals()
     if size % 32:
         raise SettingsError(f"--size {size} is no multiple of 32; use {max(32, 32 * round(size / 32))}")
     if start and encoder_weights not in (None, "none"):
@@ -141,42 +143,20 @@ def train_segmenter(
         from sfumato.training.segmenter import SegmenterOptions
         from sfumato.training.segmenter import train_segmenter as train
         from sfumato.training.segmenter_data import SegmenterFolders
-    folders = SegmenterFolders(
-        portraits,
-        people,
-        tuple(unmasked or ()),
-        tuple(backgrounds),
-        cache or out / "cache",
-        leave_out_faulty,
-        mend_sides,
+    folders = pick(
+        SegmenterFolders,
+        chosen,
+        unmasked=tuple(unmasked or ()),
+        backgrounds=tuple(backgrounds),
+        cache=cache or out / "cache",
     )
-    run = RunOptions(
-        steps=steps,
-        minutes=minutes,
-        batch=batch,
-        warmup=warmup,
-        decay=decay,
-        seed=seed,
-        validate_every=validate_every,
-        log_every=log_every,
-        patience=patience,
-        workers=workers,
-        average=average,
-        clip=clip,
-        precision=precision,
-        accelerator=accelerator,
-        devices=devices,
-        nodes=nodes,
+    weights = encoder_weights or ("none" if start else "imagenet")
+    run = pick(RunOptions, chosen)
+    print(
+        train(
+            pick(SegmenterOptions, chosen, folders=folders, run=run, encoder_weights=weights),
+            out,
+            report,
+            resume,
+        )
     )
-    options = SegmenterOptions(
-        folders,
-        run,
-        network,
-        encoder_weights or ("none" if start else "imagenet"),
-        start,
-        size,
-        learning_rate,
-        weight_decay,
-        encoder_rate,
-    )
-    print(train(options, out, report, resume))

@@ -1,6 +1,6 @@
 """Measure how near painted photos come to paintings and how much of the photo is kept; it paints nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -30,19 +30,6 @@ class StyleScores:
     fraction: float
     unseen_fraction: float
     ssim: float
-
-
-def score_stylizer(
-    stylize: Callable[[Image], Image],
-    photos: Sequence[Image],
-    paintings: Sequence[Image],
-    vgg: VggFeatures,
-    *,
-    held_out: int,
-) -> StyleScores:
-    """Bring the photos to 256x256, paint them and measure them; the last `held_out` paintings are unseen ones."""
-    before = [to_side(photo) for photo in photos]
-    return score_painted(before, [stylize(photo) for photo in before], paintings, vgg, held_out=held_out)
 
 
 def score_painted(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from sfumato.errors import MissingInputError
+from sfumato.errors import InputError, MissingInputError
 from sfumato.evaluation.style import StyleScores, score_painted, to_side
 from sfumato.nets.vgg import load_vgg
 from sfumato.styles import open_style
@@ -67,9 +67,12 @@ def painted_in(folder: Path) -> Paint:
     """Return what reads the painting that another program made of a photo, under its name and whatever suffix.
 
     Raises:
-        MissingInputError: when called, there is none for a photo.
+        InputError: the folder holds two of one name; or when called, none for a photo.
     """
-    by_stem = {path.stem: path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES}
+    by_stem: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in SUFFIXES and by_stem.setdefault(path.stem, path) != path:
+            raise InputError(f"{folder} holds both {by_stem[path.stem].name} and {path.name}; remove one")
 
     def read(path: Path, _image: Image) -> Image:
         if path.stem not in by_stem:

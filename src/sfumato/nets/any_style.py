@@ -4,13 +4,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sfumato.nets.generator import EnlargingConvolution, Padding
+from sfumato.nets.generator import EnlargingConvolution, Padding, reach
 
 CODE = 64
 """Numbers that describe a manner."""
-
-STYLE_SIDE = 256
-"""Side in pixels at which a picture's manner is looked at."""
 
 
 class StyleEncoder(nn.Module):
@@ -65,6 +62,11 @@ class AnyStyleGenerator(nn.Module):
         self.modulation = nn.Linear(CODE, 2 * sum(self.outputs))
         nn.init.normal_(self.modulation.weight, 0.0, 0.02)
         nn.init.zeros_(self.modulation.bias)
+
+    @property
+    def radius(self) -> int:
+        """Return how far away an input pixel can act on an output pixel, as `GeneratorLight.radius` derives it."""
+        return reach(self.blocks)
 
     def forward(self, rgb: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
         """Map an RGB batch in 0..1, sides multiples of 4, and NxCODEx1x1 to a painted batch of its size in 0..1."""

@@ -38,18 +38,23 @@ class GeneratorLight(nn.Module):
 
     @property
     def radius(self) -> int:
-        """Return how far away an input pixel can act on an output pixel.
-
-        Output pixel 4k + 2 is painted from half-size cells 2k and 2k + 1, these from cells 2k - 1 and up, which are
-        quarter-size pixels k - 1 and up; the blocks read 2 further each, from k - 1 - 2b; the strided layer and the
-        first one read from there to half-size cell 2 (k - 1 - 2b) - 2, whose first pixel is 4k - 8 - 8b. Other pixels
-        and the other side reach less far.
-        """
-        return 10 + 8 * self.blocks
+        """Return how far away an input pixel can act on an output pixel."""
+        return reach(self.blocks)
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         """Map an RGB batch in 0..1, sides multiples of 4, to a painted one of the same size in 0..1."""
         return torch.sigmoid(self.paint(self.up(self.body(self.down(rgb)))))
+
+
+def reach(blocks: int) -> int:
+    """Return how far away an input pixel can act on an output pixel of a light generator of so many blocks.
+
+    Output pixel 4k + 2 is painted from half-size cells 2k and 2k + 1, these from cells 2k - 1 and up, which are
+    quarter-size pixels k - 1 and up; the blocks read 2 further each, from k - 1 - 2b; the strided layer and the first
+    one read from there to half-size cell 2 (k - 1 - 2b) - 2, whose first pixel is 4k - 8 - 8b. Other pixels and the
+    other side reach less far.
+    """
+    return 10 + 8 * blocks
 
 
 class EnlargingConvolution(nn.Module):

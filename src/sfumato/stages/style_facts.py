@@ -46,7 +46,7 @@ class StyleFacts:
         return json.dumps(asdict(self))
 
 
-def read_facts(text: str, source: str) -> StyleFacts:
+def read_facts(text: str | bytes, source: str) -> StyleFacts:
     """Return the facts that a line of JSON holds.
 
     Raises:
@@ -55,9 +55,10 @@ def read_facts(text: str, source: str) -> StyleFacts:
     try:
         loaded = json.loads(text)
         kinds = {field.name: field.type for field in fields(StyleFacts)}
-        numbers = {name: value for name, value in loaded.items() if name != "sees"}
-        if any(not isinstance(value, int | float) or isinstance(value, bool) for value in numbers.values()):
-            raise TypeError("all but sees are numbers")
+        wanted = {"sees": (str,), "margin": (int,), "longest": (int,)}
+        for name, value in loaded.items():
+            if type(value) not in wanted.get(name, (int, float)):
+                raise TypeError(f"{name} is no {'word' if name == 'sees' else 'such number'}: {value!r}")
         unknown = sorted(loaded.keys() - kinds.keys())
         if unknown:
             raise TypeError(f"'{unknown[0]}' is unknown; use {', '.join(kinds)}")

@@ -5,7 +5,6 @@ After Ghiasi et al., "Exploring the structure of a real-time, arbitrary neural a
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 
 from sfumato.nets.any_style import AnyStyleGenerator, StyleEncoder
 from sfumato.nets.vgg import Features, load_vgg
-from sfumato.training.lightning_callbacks import SCORE
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import set_layout
+from sfumato.training.picture_module import log_losses, log_validation, make_adam
 from sfumato.training.stylizer_losses import (
     content_loss,
     flatness_loss,
@@ -80,11 +79,7 @@ class AnyStyleModule(pl.LightningModule):
 
     def training_step(self, batch: Drawn, _index: int) -> Tensor:
         """Return the sum of the losses of a batch."""
-        losses = self.losses(batch)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict(losses)
-        self.log("loss", total, prog_bar=True)
-        return total
+        return log_losses(self, self.losses(batch))
 
     def losses(self, batch: Drawn) -> dict[str, Tensor]:
         """Return every loss of a batch by name, weighted."""
@@ -105,8 +100,7 @@ class AnyStyleModule(pl.LightningModule):
     def validation_step(self, batch: Drawn, _index: int) -> None:
         """Log the losses on photos and styles that were not trained on."""
         total = torch.stack(list(self.losses(batch).values())).sum()
-        self.log("val_loss", total, batch_size=len(batch["photo"]), sync_dist=True)
-        self.log(SCORE, -total, batch_size=len(batch["photo"]), sync_dist=True)
+        log_validation(self, total, len(batch["photo"]))
 
     def sample(self, batch: Drawn) -> list[Tensor]:
         """Return the photo, the style and the painting: three batches of pictures in 0..1."""
@@ -115,9 +109,7 @@ class AnyStyleModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over both networks."""
-        rate = self.options.learning_rate
-        groups: list[dict[str, Any]] = [{"params": list(self.net.parameters()), "initial_lr": rate}]
-        return torch.optim.Adam(groups, rate)
+        return make_adam(self.net, self.options.learning_rate)
 
 
 def gram_error(seen: Features, manner: Features) -> Tensor:

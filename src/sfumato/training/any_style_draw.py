@@ -53,9 +53,10 @@ class AnyStyleDraw:
     def __call__(self, rng: np.random.Generator) -> Drawn:
         """Return `photo` and `style`, 3xSxS bytes, and `canvas`, 1xSxS."""
         folders = self._folders
-        photo = self._crop(self._photos, (0.7, 1.3), rng)
         if self._portraits and rng.random() < folders.portrait_share:
             photo = self._crop(self._portraits[int(rng.integers(len(self._portraits)))], (0.3, 1.2), rng)
+        else:
+            photo = self._crop(self._photos, (0.7, 1.3), rng)
         if rng.random() < folders.photo_styles:
             style = self._crop(self._photos, (0.7, 1.5), rng)
         else:

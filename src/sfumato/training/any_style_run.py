@@ -6,7 +6,10 @@ from pathlib import Path
 import torch
 
 from sfumato.export import check_parity, export_onnx
-from sfumato.nets.any_style import CODE, STYLE_SIDE, AnyStyleGenerator, export_copy
+from sfumato.export_style import add_facts, margin_of
+from sfumato.nets.any_style import CODE, export_copy
+from sfumato.stages.any_style import STYLE_SIDE
+from sfumato.stages.style_facts import StyleFacts
 from sfumato.training.any_style import AnyStyle, AnyStyleModule, AnyStyleOptions
 from sfumato.training.any_style_draw import AnyStyleDraw, AnyStyleFolders, AnyStyleHeldOut
 from sfumato.training.card import ModelCard, count_parameters
@@ -18,6 +21,9 @@ from sfumato.training.stylizer_export import note_on
 
 ENCODER, PAINTER = "any-style-encoder", "any-style"
 """Names of the exported files."""
+
+ANY_UNDERPAINT = 0.3
+"""Part of the broad painting in what is painted over; the training does without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +55,16 @@ def train_any_style(options: AnyStyleRun, run: Path, report: Report, resume: Pat
         return path  # the first of several processes writes it
     draw_loss_curve(run)
     draw_all_losses(run)
-    export_any_style(module.net, run)
+    export_any_style(module.net, run, grain=options.folders.grain)
     write_any_style_card(options, run, module.net, steps=steps, minutes=seconds / 60)
     return path
 
 
-def export_any_style(net: AnyStyle, folder: Path) -> float:
-    """Write both networks for OpenVINO and return the largest difference from PyTorch.
+def export_any_style(net: AnyStyle, folder: Path, *, grain: float = 0.0) -> float:
+    """Write both networks for OpenVINO, the painter with how it is to be used; return the largest difference.
+
+    Args:
+        grain: what the painter was trained with.
 
     Raises:
         ModelError: a code differs by more than 0.02 or a level by more than half of one.
@@ -66,13 +75,11 @@ def export_any_style(net: AnyStyle, folder: Path) -> float:
     apart = check_parity(encoder, folder / f"{ENCODER}.onnx", picture, tolerance=2e-2)
     code = {"code": torch.randn(1, CODE, 1, 1)}
     export_onnx(painter, folder / f"{PAINTER}.onnx", example=torch.rand(1, 3, 64, 64), extra=code)
+    path = folder / f"{PAINTER}.onnx"
     tile = torch.rand(1, 3, 96, 128)
-    return max(apart, check_parity(painter, folder / f"{PAINTER}.onnx", tile, tolerance=5e-3, extra=code))
-
-
-def margin_of(painter: AnyStyleGenerator) -> int:
-    """Return how far away a pixel can act, rounded up to a multiple of 4, as `GeneratorLight.radius` derives it."""
-    return 4 * -(-(10 + 8 * painter.blocks) // 4)
+    apart = max(apart, check_parity(painter, path, tile, tolerance=5e-3, extra=code))
+    add_facts(path, StyleFacts("tile", margin_of(painter.radius), grain, ANY_UNDERPAINT))
+    return apart
 
 
 def write_any_style_card(

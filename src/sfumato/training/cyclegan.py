@@ -17,9 +17,9 @@ from sfumato.nets.discriminator import PatchDiscriminator
 from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.generators import Generator
 from sfumato.training.image_pool import ImagePool
-from sfumato.training.lightning_callbacks import SCORE
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import set_layout
+from sfumato.training.picture_module import log_losses, log_validation, make_adam
 from sfumato.training.stylizer_losses import adversarial_loss
 
 GeneratorName = Literal["cyclegan", "light"]
@@ -128,11 +128,7 @@ class CycleGanModule(pl.LightningModule):
 
     def training_step(self, batch: Drawn, _index: int) -> Tensor:
         """Return the sum of all losses of a batch."""
-        losses = self.losses(batch)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict(losses)
-        self.log("loss", total, prog_bar=True)
-        return total
+        return log_losses(self, self.losses(batch))
 
     def losses(self, batch: Drawn) -> dict[str, Tensor]:
         """Return every loss of a batch by name, weighted; the pools take in what is made for it."""
@@ -187,9 +183,7 @@ class CycleGanModule(pl.LightningModule):
         photos, paintings = batch["photo"].float() / 255, batch["painting"].float() / 255
         painted, unpainted = self.gan.paint(photos), self.gan.unpaint(paintings)
         losses = self.cycle_losses(photos, paintings, painted, unpainted)
-        total = losses["cycle_photos"] + losses["cycle_paintings"]
-        self.log("val_loss", total, batch_size=len(photos), sync_dist=True)
-        self.log(SCORE, -total, batch_size=len(photos), sync_dist=True)
+        log_validation(self, losses["cycle_photos"] + losses["cycle_paintings"], len(photos))
 
     def sample(self, batch: Drawn) -> list[Tensor]:
         """Return photo, painted and back; painting, unpainted and back: six batches of pictures in 0..1."""
@@ -200,11 +194,7 @@ class CycleGanModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over all four networks."""
-        options = self.options
-        groups: list[dict[str, Any]] = [
-            {"params": list(self.gan.parameters()), "initial_lr": options.learning_rate}
-        ]
-        return torch.optim.Adam(groups, options.learning_rate, betas=(options.momentum, 0.999))
+        return make_adam(self.gan, self.options.learning_rate, self.options.momentum)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the pools, so that a resumed run goes on with the pictures that they hold."""

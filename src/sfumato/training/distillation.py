@@ -6,7 +6,6 @@ drawn to what the teacher paints of it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -15,9 +14,12 @@ from torch import Tensor
 from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.generators import read_generator
 from sfumato.nets.vgg import load_vgg
-from sfumato.training.lightning_callbacks import SCORE
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import set_layout
+from sfumato.training.picture_module import log_losses, log_validation, make_adam
+
+PUPIL_RATE = 1e-3
+"""Learning rate, where none is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class DistillationOptions:
     blocks: int = 5
     features: Path | None = None
     perceptual: float = 0.1
-    learning_rate: float = 1e-3
+    learning_rate: float = PUPIL_RATE
     size: int = 256
 
 
@@ -67,11 +69,7 @@ class DistillationModule(pl.LightningModule):
 
     def training_step(self, batch: Drawn, _index: int) -> Tensor:
         """Return the sum of the losses of a batch."""
-        losses = self.losses(batch)
-        total = torch.stack(list(losses.values())).sum()
-        self.log_dict(losses)
-        self.log("loss", total, prog_bar=True)
-        return total
+        return log_losses(self, self.losses(batch))
 
     def losses(self, batch: Drawn) -> dict[str, Tensor]:
         """Return how far the student's picture is from the teacher's, and its features, weighted."""
@@ -94,8 +92,7 @@ class DistillationModule(pl.LightningModule):
     def validation_step(self, batch: Drawn, _index: int) -> None:
         """Log how far the student is from the teacher on photos that were not trained on."""
         total = torch.stack(list(self.losses(batch).values())).sum()
-        self.log("val_loss", total, batch_size=len(batch["photo"]), sync_dist=True)
-        self.log(SCORE, -total, batch_size=len(batch["photo"]), sync_dist=True)
+        log_validation(self, total, len(batch["photo"]))
 
     def sample(self, batch: Drawn) -> list[Tensor]:
         """Return the photo, the teacher's painting and the student's: three batches of pictures in 0..1."""
@@ -104,6 +101,4 @@ class DistillationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over the student."""
-        rate = self.options.learning_rate
-        groups: list[dict[str, Any]] = [{"params": list(self.net.parameters()), "initial_lr": rate}]
-        return torch.optim.Adam(groups, rate)
+        return make_adam(self.net, self.options.learning_rate)

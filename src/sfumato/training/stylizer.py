@@ -22,7 +22,6 @@ from sfumato.nets.discriminator import PatchDiscriminator
 from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.vgg import VggFeatures, load_vgg
 from sfumato.stages.grain import PERIOD, grain
-from sfumato.training.card import count_parameters
 from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.loop import Batch, Report, mixed_precision, train, update_average, write_config
@@ -228,7 +227,7 @@ def build_trainer(options: StylizerOptions) -> StylizerTrainer:
 
 
 def train_stylizer(options: StylizerOptions, run: Path, report: Report) -> Path:
-    """Train, export `monet-light.onnx` into `run`, measure it on what was held out and write its card.
+    """Train, export into `run`, under the name of the paintings' folder, measure on what was held out, write the card.
 
     Returns:
         The path of the model.
@@ -237,11 +236,9 @@ def train_stylizer(options: StylizerOptions, run: Path, report: Report) -> Path:
     start = monotonic()
     trainer = build_trainer(options)
     steps = train(trainer, run, options.schedule, report)
-    model = run / "monet-light.onnx"
+    model = run / f"{options.paintings.name}-light.onnx"
     export_style(
         trainer.average, model, facts_of(trainer.average, grain=options.grain, underpaint=options.underpaint)
     )
-    write_card(
-        options, model, count_parameters(trainer.average), steps=steps, minutes=(monotonic() - start) / 60
-    )
+    write_card(options, model, trainer.average, steps=steps, minutes=(monotonic() - start) / 60)
     return model

@@ -94,7 +94,7 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 
 def luminance(rgb: torch.Tensor) -> torch.Tensor:
     """Return Nx1xhxw luma (ITU-R BT.601) of an RGB batch."""
-    weights = torch.tensor(LUMINANCE, dtype=rgb.dtype).view(1, 3, 1, 1)
+    weights = rgb.new_tensor(LUMINANCE).view(1, 3, 1, 1)
     return (rgb * weights).sum(1, keepdim=True)
 
 

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from math import ceil
 from pathlib import Path
 
+from sfumato.evaluation.style_folders import StyleFolders
 from sfumato.export_style import export_style
 from sfumato.nets.generators import Generator
 from sfumato.training.card import ModelCard, count_parameters
-from sfumato.training.crops import read_picture
 from sfumato.training.cyclegan import CycleGanModule, CycleGanOptions
 from sfumato.training.distillation import DistillationModule, DistillationOptions
 from sfumato.training.lightning_run import DrawnData, run_training
@@ -87,7 +87,8 @@ def write_run_card(options: StylizerRun, run: Path, net: Generator, *, steps: in
     """Measure the exported generator on what was held out and write its card beside it."""
     path, network = run / f"{MODEL}.onnx", options.network
     folders = options.folders
-    manner = f"in the manner of {folders.name}" if folders.paintings else "as its teacher does"
+    distilled = isinstance(network, DistillationOptions)
+    manner = "as its teacher does" if distilled else f"in the manner of the paintings in {folders.name}"
     named = [
         f"--photos {folders.photos.name}",
         *(f"--portraits {folder.name}" for folder in folders.portraits),
@@ -127,14 +128,6 @@ def _scores(options: StylizerRun, run: Path) -> Mapping[str, float]:
     folders = options.folders
     if options.vgg is None or folders.paintings is None:
         return scores
-    photos, paintings = folders.split()
-    return {
-        **scores,
-        **measure(
-            run / f"{MODEL}.onnx",
-            [read_picture(path) for path in photos[1]],
-            [read_picture(path) for group in paintings for path in group],
-            options.vgg,
-            held_out=len(paintings[1]),
-        ),
-    }
+    held_out = folders.held_out
+    measured = StyleFolders(folders.photos, folders.paintings, options.vgg, held_out, held_out)
+    return {**scores, **measure(run / f"{MODEL}.onnx", measured)}

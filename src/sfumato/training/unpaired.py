@@ -17,8 +17,8 @@ from sfumato.types import Image
 
 Halves: TypeAlias = tuple[tuple[Path, ...], tuple[Path, ...]]
 
-PAPER_ZOOM = (1.0, 286 / 256)
-"""CycleGAN's authors enlarge every picture to 286 pixels and cut 256 out of it."""
+PAPER_ZOOM = (286 / 256, 286 / 256)
+"""CycleGAN's authors enlarge every picture to 286 pixels and cut 256 out of it; they squash it to a square first."""
 
 
 @dataclass(frozen=True, slots=True)
