@@ -1,6 +1,8 @@
 """The light generator, its losses and its training, at a size that takes seconds."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 from torch.nn import functional
@@ -300,6 +303,37 @@ def test_steps_on_one_batch_lower_what_the_generator_minimises(data: StylizerOpt
     history = [trainer.step(batch) for _ in range(9)]
     kept = [step["structure"] + step["colour"] + step["identity"] for step in history]
     assert np.mean(kept[-3:]) < 0.95 * np.mean(kept[:2])
+
+
+def statistics(net: nn.Module) -> list[torch.Tensor]:
+    return [value.clone() for name, value in net.state_dict().items() if "running" in name]
+
+
+def test_normalisations_keep_their_statistics_from_the_step_that_is_named(data: StylizerOptions) -> None:
+    trainer = build_trainer(replace(data, frozen_from=2))
+    seen = [statistics(trainer.generator)]
+    for k in range(4):
+        trainer.step(trainer.sample(np.random.default_rng(k)))
+        seen.append(statistics(trainer.generator))
+    moved = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in pairwise(seen)]
+    assert moved == [True, True, False, False]
+
+
+def test_a_training_goes_on_from_the_weights_of_another(data: StylizerOptions, tmp_path: Path) -> None:
+    train_stylizer(data, tmp_path / "first", print)
+    second = replace(data, start=tmp_path / "first/last.safetensors")
+    begun = build_trainer(second).generator.state_dict()
+    for name, value in load_file(tmp_path / "first/last.safetensors").items():
+        torch.testing.assert_close(begun[name], value)
+
+
+def test_the_recent_pictures_are_as_many_as_asked_for_and_the_newest_come_first(
+    data: StylizerOptions,
+) -> None:
+    trainer = build_trainer(replace(data, recent=3, portrait_share=0.0))
+    for k in range(4):
+        trainer.step(trainer.sample(np.random.default_rng(k)))
+    assert trainer.recent.shape == (3, 512)
 
 
 def test_a_training_leaves_a_model_that_paints_and_its_card(data: StylizerOptions, tmp_path: Path) -> None:

@@ -200,14 +200,30 @@ def train_stylizer_light(
     paintings: Paintings,
     vgg: Vgg,
     out: Out,
+    start: Annotated[
+        Path | None,
+        file_option(
+            "--start", "Go on from these weights of a light generator: .safetensors or .onnx.", NETWORK
+        ),
+    ] = None,
+    frozen_from: Annotated[
+        int,
+        number_option(
+            "--frozen-from", "Step from which the normalisations keep their statistics.", NETWORK, 0
+        ),
+    ] = 1500,
+    learning_rate: Annotated[
+        float, number_option("--learning-rate", "Largest rate of Adam.", NETWORK, 0)
+    ] = 5e-4,
     steps: Steps = 20_000,
     minutes: Minutes = None,
     seed: Seed = 0,
 ) -> None:
     """Train the light stylizer."""
+    chosen = locals()
     with needing_pytorch():
         from sfumato.training import stylizer
         from sfumato.training.stylizer_options import StylizerOptions
     schedule = make_schedule(steps, minutes, seed)
-    options = StylizerOptions(photos, tuple(portraits), paintings, vgg, schedule)
+    options = pick(StylizerOptions, chosen, portraits=tuple(portraits), schedule=schedule)
     print(stylizer.train_stylizer(options, out, report))

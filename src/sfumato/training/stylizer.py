@@ -24,8 +24,10 @@ from sfumato.nets.vgg import VggFeatures, load_vgg
 from sfumato.stages.grain import PERIOD, grain
 from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
 from sfumato.training.image_pool import ImagePool
+from sfumato.training.lightning_callbacks import write_weights
 from sfumato.training.loop import Batch, Report, mixed_precision, train, update_average, write_config
 from sfumato.training.painting_library import PaintingLibrary, build_library
+from sfumato.training.start import load_weights
 from sfumato.training.stylizer_export import write_card
 from sfumato.training.stylizer_losses import (
     adversarial_loss,
@@ -34,6 +36,7 @@ from sfumato.training.stylizer_losses import (
     flatness_loss,
     gram_loss,
     grid_loss,
+    relative_error,
     similarity_loss,
     spread_loss,
     structure_loss,
@@ -80,7 +83,11 @@ class PhotoSource:
 
 
 class StylizerTrainer:
-    """Hold the generator, its running average, the discriminator and the painting library."""
+    """Hold the generator, its running average, the discriminator and the painting library.
+
+    Attributes:
+        recent: Nx512, the statistics of landscapes painted in the last steps, the newest first.
+    """
 
     def __init__(
         self, options: StylizerOptions, source: PhotoSource, library: PaintingLibrary, vgg: VggFeatures
@@ -89,14 +96,14 @@ class StylizerTrainer:
         self._options, self._source, self._library, self._vgg = options, source, library, vgg
         self.generator = _channels_last(GeneratorLight())
         if options.start is not None:
-            self.generator.load_state_dict(torch.load(options.start, weights_only=True))
+            load_weights(self.generator, options.start, "a light generator")
         self.average = deepcopy(self.generator).eval()
         self.discriminator = _channels_last(PatchDiscriminator(width=32))
         rate = options.learning_rate
         self._paint = torch.optim.Adam(self.generator.parameters(), rate, betas=(0.5, 0.999))
         self._judge = torch.optim.Adam(self.discriminator.parameters(), 2e-4, betas=(0.5, 0.999))
         self._pool = ImagePool(50, options.schedule.seed)
-        self._recent = torch.empty(0, library.style.moments.shape[1])
+        self.recent = torch.empty(0, library.style.moments.shape[1])
         self._directions = torch.Generator().manual_seed(options.schedule.seed)
 
     @property
@@ -123,7 +130,7 @@ class StylizerTrainer:
 
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Take one step of the generator and one of the discriminator."""
-        self.generator.train()
+        self.generator.train(self._steps_taken() < self._options.frozen_from)
         with mixed_precision():
             painted, losses = self._generator_losses(batch)
         weights = asdict(self._options.weights)
@@ -134,6 +141,11 @@ class StylizerTrainer:
         _descend(self._judge, judged)
         update_average(self.average, self.generator, 0.995)
         return {name: float(loss.detach()) for name, loss in (losses | {"discriminator": judged}).items()}
+
+    def _steps_taken(self) -> int:
+        """Return the optimizer's own count of steps, which survives a resumed run."""
+        states = list(self._paint.state.values())
+        return int(states[0]["step"]) if states else 0
 
     def _generator_losses(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         photos, paintings = batch["photos"], batch["paintings"]
@@ -151,7 +163,9 @@ class StylizerTrainer:
                 layout = self._vgg(photos)
             losses["content"] = content_loss(seen.relu3_1.float(), layout.relu3_1.float())
         style = style_of(seen)
-        losses["gram"] = gram_loss(style, self._library.style.take(batch["rows"]))
+        target = self._library.style.take(batch["rows"])
+        losses["gram"] = gram_loss(style, target)
+        losses["moments"] = relative_error(style.moments, target.moments)
         losses["spread"] = self._spread(style.moments[: self._source.landscapes])
         losses["adversarial"] = adversarial_loss(scores, 1.0)
         losses["identity"] = (again.float() - paintings[:half]).abs().mean()
@@ -175,8 +189,8 @@ class StylizerTrainer:
         """Return how unlike the paintings' the recent landscapes' statistics are spread, and remember the new ones."""
         count = rows.shape[1]
         directions = functional.normalize(torch.randn(count, 64, generator=self._directions), dim=0)
-        loss = spread_loss(rows, self._recent, self._library.style.moments, directions)
-        self._recent = torch.cat([rows.detach(), self._recent])[: self._options.recent]
+        loss = spread_loss(rows, self.recent, self._library.style.moments, directions)
+        self.recent = torch.cat([rows.detach(), self.recent])[: self._options.recent]
         return loss
 
     def _discriminator_loss(self, painted: torch.Tensor, paintings: torch.Tensor) -> torch.Tensor:
@@ -237,6 +251,7 @@ def train_stylizer(options: StylizerOptions, run: Path, report: Report) -> Path:
     trainer = build_trainer(options)
     steps = train(trainer, run, options.schedule, report)
     model = run / f"{options.paintings.name}-light.onnx"
+    write_weights(trainer.average.state_dict(), run / "last.safetensors", {"step": str(steps)})
     export_style(
         trainer.average, model, facts_of(trainer.average, grain=options.grain, underpaint=options.underpaint)
     )

@@ -23,7 +23,8 @@ class Weights:
 
     adversarial: float = 1.0
     gram: float = 4.0
-    spread: float = 4.0
+    spread: float = 2.0
+    moments: float = 8.0
     content: float = 0.0
     structure: float = 8.0
     colour: float = 12.0
@@ -50,10 +51,13 @@ class StylizerOptions:
         underpaint: part of the broad painting in every second portrait that is painted over (see `stages.stylize`).
         tones: luminance of black and white in paint.
         similarity_floor: structural similarity of luminance that painting must leave.
-        start: stored weights of a generator to go on from.
+        start: weights of a light generator to go on from, safetensors or an exported ONNX.
+        frozen_from: step from which the normalisations keep their statistics: the network then learns as it will paint,
+            by fixed statistics and not by those of a batch.
         library: painting crops measured before the start.
         candidates: of these, how many are looked at for one that is like a photo.
-        recent: landscapes painted before that count as one set with the new ones.
+        recent: landscapes painted before that count as one set with the new ones. Many would be more exact, but older:
+            with 320 the network swung to and fro about the paintings' mean, as whoever steers by yesterday's compass.
     """
 
     photos: Path
@@ -73,9 +77,10 @@ class StylizerOptions:
     start: Path | None = None
     library: int = 720
     candidates: int = 160
-    recent: int = 320
+    recent: int = 72
     grain: float = 0.03
     underpaint: float = 0.5
     tones: tuple[float, float] = (0.14, 0.9)
     similarity_floor: float = 0.6
+    frozen_from: int = 1500
     learning_rate: float = 5e-4
