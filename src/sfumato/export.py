@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import onnx
@@ -14,29 +15,31 @@ from torch import nn
 from sfumato.backends import OpenVinoBackend
 from sfumato.errors import ModelError
 
+Example: TypeAlias = torch.Tensor | Mapping[str, torch.Tensor]
+
 
 def export_onnx(
     net: nn.Module,
     path: Path,
     *,
-    example: torch.Tensor,
+    example: Example,
     outputs: Sequence[str] = ("output",),
-    extra: Mapping[str, torch.Tensor] | None = None,
     half: bool = True,
+    dynamic: bool = True,
 ) -> None:
-    """Write `net` with a dynamic batch, height and width as one ONNX file.
+    """Write `net` as one ONNX file.
 
     Args:
-        example: NCHW input to trace with; the graph's input is called "input".
-        extra: further NCHW inputs by name, of sizes of their own.
+        example: NCHW input to trace with, which the graph calls "input"; or all of its inputs by name.
         half: store weights as float16 behind a cast, which halves the file; arithmetic stays as the
             runtime chooses.
+        dynamic: with a batch, height and width of any size; else those of the example.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp.onnx")
-    more = extra or {}
-    axes = {name: {0: "n", 2: "h", 3: "w"} for name in ("input", *outputs)}
-    axes |= {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in more}
+    inputs = _named(example)
+    axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in inputs}
+    axes |= {name: {0: "n", 2: "h", 3: "w"} for name in ("input", *outputs)}
     with warnings.catch_warnings():
         # the new exporter fixes sizes that the network computes, so the older one it is
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -45,11 +48,11 @@ def export_onnx(
         warnings.filterwarnings("ignore", "Converting a tensor to a Python boolean")
         torch.onnx.export(
             net.eval(),
-            (example, *more.values()),
+            tuple(inputs.values()),
             str(temporary),
-            input_names=["input", *more],
+            input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes=axes,
+            dynamic_axes=axes if dynamic else None,
             opset_version=17,
             dynamo=False,
             do_constant_folding=False,
@@ -80,39 +83,33 @@ def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
-def parity(
-    net: nn.Module, path: Path, example: torch.Tensor, extra: Mapping[str, torch.Tensor] | None = None
-) -> Mapping[str, float]:
+def parity(net: nn.Module, path: Path, example: Example) -> Mapping[str, float]:
     """Return the largest absolute difference of each output between PyTorch and OpenVINO, both in float32."""
-    more = extra or {}
+    inputs = _named(example)
     with torch.no_grad():
-        expected = net.eval()(example, *more.values())
+        expected = net.eval()(*inputs.values())
     tensors = [expected] if isinstance(expected, torch.Tensor) else list(expected)
-    inputs = {name: _array(tensor) for name, tensor in {"input": example, **more}.items()}
-    actual = OpenVinoBackend(path, exact=True).run(inputs)
+    actual = OpenVinoBackend(path, exact=True).run({name: _array(tensor) for name, tensor in inputs.items()})
     return {
         f"output{k}": float(np.abs(_array(tensor) - value).max())
         for k, (tensor, value) in enumerate(zip(tensors, actual, strict=True))
     }
 
 
-def check_parity(
-    net: nn.Module,
-    path: Path,
-    example: torch.Tensor,
-    *,
-    tolerance: float,
-    extra: Mapping[str, torch.Tensor] | None = None,
-) -> float:
+def check_parity(net: nn.Module, path: Path, example: Example, *, tolerance: float) -> float:
     """Return the largest difference between what OpenVINO and what PyTorch compute.
 
     Raises:
         ModelError: an output differs by more than `tolerance`.
     """
-    worst = max(parity(net, path, example, extra).values())
+    worst = max(parity(net, path, example).values())
     if worst > tolerance:
         raise ModelError(f"{path.name} differs from the network by {worst:.2e}, more than {tolerance:.0e}")
     return worst
+
+
+def _named(example: Example) -> Mapping[str, torch.Tensor]:
+    return {"input": example} if isinstance(example, torch.Tensor) else example
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:

@@ -11,9 +11,6 @@ from sfumato.nets.generator import GeneratorLight, export_copy
 from sfumato.nets.generators import Generator
 from sfumato.stages.style_facts import KEY, StyleFacts
 
-EXPORT = 2
-"""Number of the form of exported styles; a converted file of another number is not taken from the cache."""
-
 
 def facts_of(net: Generator, *, grain: float = 0.0, underpaint: float = 0.0) -> StyleFacts:
     """Return how to paint with a generator.

@@ -2,11 +2,11 @@
 
 import os
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from sfumato.backends import ModelShape, OpenVinoBackend, inspect_model, make_backend
-from sfumato.errors import BackendMissingError, MissingInputError, ModelError, SettingsError
+from sfumato.conversion import convert_once, read_content
+from sfumato.errors import BackendMissingError, ModelError, SettingsError
 from sfumato.io import PICTURE_SUFFIXES, read_picture
 from sfumato.registry import Task, find_embedded, find_style, has_embedded, model_path
 from sfumato.settings import cache_folder
@@ -17,6 +17,9 @@ from sfumato.types import Transform
 
 WEIGHTS = (".safetensors", ".pth")
 """Suffixes of weights that are converted once."""
+
+FORM = 2
+"""Number of the form of converted styles; the cache keeps each apart."""
 
 GENERATORS = (".onnx", *WEIGHTS)
 """Suffixes of the files of generators."""
@@ -66,18 +69,12 @@ def open_style(style: str, device: str, *, exact: bool = False) -> Style:
         spec = find_style(style)
         backend = make_backend(model_path(spec), device, exact=exact)
         return Style(make_stylizer(backend, StyleFacts(**spec.paints)), spec.name, spec.sha256)
-    content = _content(path)
-    digest = sha256(content).hexdigest()
-    model = path if path.suffix.lower() == ".onnx" else converted(path, content, digest)
+    content, digest = read_content(path, "style")
+    onnx = path.suffix.lower() == ".onnx"
+    model = path if onnx else convert_once(path, content, f"styles-{FORM}", _write_style)
     facts = local_facts(model, path)
     backend = make_backend(model, device, exact=exact)
     return Style(make_stylizer(backend, facts), str(path), digest)
-
-
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise MissingInputError(f"style {path} does not exist; name a style or a file")
-    return path.read_bytes()
 
 
 def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
@@ -86,7 +83,7 @@ def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
         raise BackendMissingError(
             f"a style of a picture runs on the CPU only; use --device cpu, not {device}"
         )
-    content = _content(path)
+    _, digest = read_content(path, "style")
     image = read_picture(path).image
     encoder, painter = _any_style_files()
     code = describe_manner(OpenVinoBackend(encoder, exact=True), image)
@@ -96,9 +93,7 @@ def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
             f"{painter} does not say how its network paints; train it with: sfumato train any-style"
         )
     backend = OpenVinoBackend(painter, exact=exact, fixed={"code": code})
-    return Style(
-        make_stylizer(backend, read_facts(text, str(painter))), str(path), sha256(content).hexdigest()
-    )
+    return Style(make_stylizer(backend, read_facts(text, str(painter))), str(path), digest)
 
 
 def _any_style_files() -> tuple[Path, Path]:
@@ -158,37 +153,12 @@ def _words(sizes: tuple[int | None, ...]) -> str:
     return "x".join("any" if size is None else str(size) for size in sizes)
 
 
-def converted(weights: Path, content: bytes, digest: str) -> Path:
-    """Return the ONNX file of weights, from the user's cache or converted now.
+def _write_style(weights: Path, content: bytes, target: Path) -> None:
+    from sfumato.export_style import export_style
+    from sfumato.nets.generators import read_generator
 
-    Args:
-        content: of the file.
-        digest: sha256 of the content.
-
-    Raises:
-        BackendMissingError: PyTorch is not installed.
-        ModelError: the file is damaged or holds no generator.
-    """
+    net = read_generator(weights, content)
     try:
-        from sfumato.export_style import EXPORT, export_style
-        from sfumato.nets.generators import read_generator
-    except ModuleNotFoundError as error:
-        raise BackendMissingError(
-            f"{weights} has to be converted once, which needs {error.name}; try: pip install 'sfumato[torch]'"
-        ) from error
-    target = cache_folder() / "styles" / f"{digest}-{EXPORT}.onnx"
-    if not _usable(target):
-        net = read_generator(weights, content)
-        try:
-            export_style(net, target)
-        except ModelError as error:
-            raise ModelError(f"{weights} cannot be converted: {error}") from error
-    return target
-
-
-def _usable(model: Path) -> bool:
-    """Tell whether a converted file is there and whole."""
-    try:
-        return model.is_file() and inspect_model(model, KEY).metadata is not None
-    except ModelError:
-        return False
+        export_style(net, target)
+    except ModelError as error:
+        raise ModelError(f"{weights} cannot be converted: {error}") from error

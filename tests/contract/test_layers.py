@@ -13,7 +13,7 @@ ROOT = Path(sfumato.__file__).parent
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
     frozenset({"geometry", "compositing", "io", "registry", "download", "backends"}),
-    frozenset({"stages"}),
+    frozenset({"stages", "conversion"}),
     frozenset({"styles"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),

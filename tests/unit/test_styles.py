@@ -30,7 +30,7 @@ from sfumato.pipeline import build_pipeline
 from sfumato.registry import find_style
 from sfumato.settings import make_settings
 from sfumato.stages.stylize import LightStylizer, WholeStylizer
-from sfumato.styles import open_style
+from sfumato.styles import FORM, open_style
 from sfumato.training.any_style import AnyStyle
 from sfumato.training.any_style_run import export_any_style
 from sfumato.types import Image
@@ -100,10 +100,10 @@ def test_weights_are_converted_once(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "style.pth"
     torch.save(tiny("cyclegan").state_dict(), path)
     open_style(str(path), "cpu")
-    (made,) = (cache / "styles").iterdir()
+    (made,) = (cache / f"styles-{FORM}").iterdir()
     before = made.stat().st_mtime_ns
     open_style(str(path), "cpu")
-    assert [file.stat().st_mtime_ns for file in (cache / "styles").iterdir()] == [before]
+    assert [file.stat().st_mtime_ns for file in (cache / f"styles-{FORM}").iterdir()] == [before]
 
 
 def test_a_named_style_is_the_embedded_one() -> None:
@@ -277,7 +277,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path: Path, cache: Path) -> None
     path = tmp_path / "style.safetensors"
     save_file(tiny("light").state_dict(), path)
     open_style(str(path), "cpu")
-    (made,) = (cache / "styles").iterdir()
+    (made,) = (cache / f"styles-{FORM}").iterdir()
     made.write_bytes(b"half a file")
     open_style(str(path), "cpu")
     assert made.stat().st_size > 1000

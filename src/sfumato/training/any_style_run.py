@@ -73,11 +73,10 @@ def export_any_style(net: AnyStyle, folder: Path, *, grain: float = 0.0) -> floa
     picture = torch.rand(1, 3, STYLE_SIDE, STYLE_SIDE)
     export_onnx(encoder, folder / f"{ENCODER}.onnx", example=picture)
     apart = check_parity(encoder, folder / f"{ENCODER}.onnx", picture, tolerance=2e-2)
-    code = {"code": torch.randn(1, CODE, 1, 1)}
-    export_onnx(painter, folder / f"{PAINTER}.onnx", example=torch.rand(1, 3, 64, 64), extra=code)
-    path = folder / f"{PAINTER}.onnx"
-    tile = torch.rand(1, 3, 96, 128)
-    apart = max(apart, check_parity(painter, path, tile, tolerance=5e-3, extra=code))
+    code, path = torch.randn(1, CODE, 1, 1), folder / f"{PAINTER}.onnx"
+    export_onnx(painter, path, example={"input": torch.rand(1, 3, 64, 64), "code": code})
+    tile = {"input": torch.rand(1, 3, 96, 128), "code": code}
+    apart = max(apart, check_parity(painter, path, tile, tolerance=5e-3))
     add_facts(path, StyleFacts("tile", margin_of(painter.radius), grain, ANY_UNDERPAINT))
     return apart
 
