@@ -2,7 +2,7 @@
 
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,10 +102,14 @@ def _fix_input(model: "openvino.Model", name: str, value: Tensor) -> None:
 
 
 class TorchBackend:
-    """Run an embedded network by PyTorch, channels-last, in bfloat16 unless `exact`; one call at a time."""
+    """Run a network by PyTorch, channels-last, in bfloat16 unless `exact`; one call at a time.
 
-    def __init__(self, path: Path, device: str, *, exact: bool = False) -> None:
-        self._path = path
+    Args:
+        source: an embedded file or an exported style, or what builds the network when it is first used.
+    """
+
+    def __init__(self, source: "Path | Callable[[], nn.Module]", device: str, *, exact: bool = False) -> None:
+        self._source = source
         self._device = device
         self._exact = exact
         self._lock = threading.Lock()
@@ -116,7 +120,8 @@ class TorchBackend:
 
         from sfumato.nets.embedded import load_embedded
 
-        net = load_embedded(self._path).to(self._device)
+        built = load_embedded(self._source) if isinstance(self._source, Path) else self._source()
+        net = built.to(self._device)
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # not in the stubs
 
     def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:

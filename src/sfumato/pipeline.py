@@ -16,9 +16,10 @@ from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
 from sfumato.io import Picture, PictureSource, picture_from, write_picture
 from sfumato.registry import ModelSpec, find_embedded, model_path
+from sfumato.restorers import open_restorer
 from sfumato.settings import Options, Settings, make_settings, parse_faces
 from sfumato.stages.detect import LightDetector
-from sfumato.stages.restore import FaceRestoration, LightRestorer, restore_faces
+from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
 from sfumato.styles import open_style
 from sfumato.types import Detect, Face, Image, Labels, Layers, Mask, Transform
@@ -260,26 +261,29 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
 
     Raises:
         SettingsError: the style is unknown.
-        MissingInputError: the style's file is missing.
+        MissingInputError: the file of the style or of the restorer is missing.
         BackendMissingError: the device is not there.
         ModelError: a model file is missing or damaged.
     """
     chosen = settings or make_settings()
     device = check_device(chosen.device)
-    specs = {task: find_embedded(task) for task in ("detector", "restorer", "segmenter")}
+    specs = {task: find_embedded(task) for task in ("detector", "segmenter")}
+    restorer = open_restorer(chosen.restorer, device, exact=chosen.exact)
     style = open_style(chosen.style, device, exact=chosen.exact)
 
     def backend(spec: ModelSpec) -> Backend:
         return make_backend(model_path(spec), device, exact=chosen.exact)
 
-    restorer = LightRestorer(backend(specs["restorer"]))
     return Pipeline(
         detect_faces=LightDetector(backend(specs["detector"])),
-        restore=partial(restore_faces, restorer=restorer, strength=chosen.restore),
+        restore=partial(restore_faces, restorer=restorer.restore, strength=chosen.restore),
         paint=style.paint,
         segment_faces=LightSegmenter(backend(specs["segmenter"])),
         settings=chosen,
-        models={**{spec.name: spec.sha256 for spec in specs.values()}, style.name: style.sha256},
+        models={
+            **{spec.name: spec.sha256 for spec in specs.values()},
+            **{opened.name: opened.sha256 for opened in (restorer, style)},
+        },
     )
 
 

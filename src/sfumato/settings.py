@@ -33,6 +33,7 @@ class Options(TypedDict, total=False):
     style: str
     strength: float
     preserve: str
+    restorer: str
     restore: float
     paint: float
     feather: float
@@ -49,6 +50,7 @@ class Settings:
         style: name of a style, or path of a generator's file or of a painting (see `styles.open_style`).
         strength: 0..1, how far the picture is painted: 0 leaves the photo.
         preserve: face, person, none, or classes with an optional strength: "skin,lips" or "eyes=1,skin=0.6".
+        restorer: "light", or path of the weights of GFPGAN or RestoreFormer (see `restorers.open_restorer`).
         restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.
         paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
         feather: 0..10, width of the soft edge, in units of 1.5 % of the face.
@@ -63,6 +65,7 @@ class Settings:
     style: str = "monet"
     strength: float = 1.0
     preserve: str = "face"
+    restorer: str = "light"
     restore: float = 0.7
     paint: float = 0.3
     feather: float = 1.0

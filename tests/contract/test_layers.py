@@ -14,7 +14,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
     frozenset({"geometry", "compositing", "io", "registry", "download", "backends"}),
     frozenset({"stages", "conversion"}),
-    frozenset({"styles"}),
+    frozenset({"styles", "restorers"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),
     frozenset({"__init__"}),
@@ -23,7 +23,12 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 """Rooms of the package, lowest layer first; a room is ROOM.py, ROOM_*.py or the folder ROOM."""
 
-LATE = frozenset({("backends", "nets"), ("styles", "nets"), ("styles", "export")})
+LATE = frozenset(
+    {
+        ("backends", "nets"),
+        *((room, upper) for room in ("styles", "restorers") for upper in ("nets", "export")),
+    }
+)
 """Upward imports that are allowed inside a function: PyTorch builds or converts a network when it is asked for."""
 
 TORCH_ROOMS = frozenset({"nets", "training", "evaluation", "export", "backends"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sfumato.geometry import FFHQ_TEMPLATE, align, clip_box, crop_bounds, face_affine
 from sfumato.stages.restore import (
-    LightRestorer,
+    CropRestorer,
     face_difference,
     fade_window,
     measure_sharpness,
@@ -221,4 +221,4 @@ class _Doubling:
 
 def test_the_restorer_scales_to_0_1_and_clips_on_the_way_back() -> None:
     crop = np.full((512, 512, 3), (10, 100, 200), dtype=np.uint8)
-    assert LightRestorer(_Doubling())(crop)[0, 0].tolist() == [20, 200, 255]
+    assert CropRestorer(_Doubling())(crop)[0, 0].tolist() == [20, 200, 255]

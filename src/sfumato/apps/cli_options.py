@@ -100,6 +100,15 @@ PreserveOption: TypeAlias = Annotated[
         default=DEFAULTS.preserve,
     ),
 ]
+RestorerOption: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "--restorer",
+        text="What restores faces: light, or the weights of GFPGAN or RestoreFormer (.pth, .safetensors).",
+        panel=PAINTING,
+        default=DEFAULTS.restorer,
+    ),
+]
 RestoreOption: TypeAlias = Annotated[
     float | None,
     _option(

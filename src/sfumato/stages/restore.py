@@ -48,8 +48,8 @@ class FaceRestoration:
 
 
 @dataclass(frozen=True, slots=True)
-class LightRestorer:
-    """Restore an aligned crop by the embedded network."""
+class CropRestorer:
+    """Restore an aligned crop by a network that maps "input", 1x3x512x512 in 0..1, to the same."""
 
     backend: Backend
 
