@@ -63,6 +63,7 @@ def described(scores: StyleScores) -> dict[str, float]:
     return {
         "Frechet fraction": round(scores.fraction, 3),
         "Frechet fraction to unseen paintings": round(scores.unseen_fraction, 3),
+        "Frechet fraction on EfficientNet-Lite0": round(scores.second_fraction, 3),
         "SSIM of luminance": round(scores.ssim, 3),
     }
 

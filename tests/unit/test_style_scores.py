@@ -11,12 +11,15 @@ from scipy import linalg
 from skimage.metrics import structural_similarity
 
 from sfumato.evaluation.style import (
+    Judges,
     Rows,
     frechet_distance,
+    lite_statistics,
     luminance_ssim,
     picture_statistics,
     score_painted,
 )
+from sfumato.nets.segmenter import Encoder
 from sfumato.nets.vgg import VggFeatures
 from sfumato.types import Image
 
@@ -79,10 +82,15 @@ def test_one_row_of_statistics_per_picture_holds_mean_and_deviation_of_every_cha
     assert picture_statistics(pictures(2, 256, 0), VggFeatures().eval()).shape == (2, 512)
 
 
+def test_the_second_judge_sees_mean_and_deviation_of_forty_channels() -> None:
+    torch.manual_seed(0)
+    assert lite_statistics(pictures(2, 256, 0), Encoder().eval()).shape == (2, 80)
+
+
 def test_a_stylizer_that_changes_nothing_keeps_all_and_comes_no_nearer() -> None:
     torch.manual_seed(0)
-    vgg = VggFeatures().eval()
+    judges = Judges(VggFeatures().eval(), Encoder().eval())
     photos = pictures(2, 256, 1)
-    scores = score_painted(photos, photos, pictures(3, 256, 2), vgg, held_out=2)
-    assert scores.fraction == scores.unseen_fraction == 1
+    scores = score_painted(photos, photos, pictures(3, 256, 2), judges, held_out=2)
+    assert scores.fraction == scores.unseen_fraction == scores.second_fraction == 1
     assert scores.ssim == pytest.approx(1)

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sfumato.errors import InputError, MissingInputError
-from sfumato.evaluation.style import StyleScores, score_painted, to_side
-from sfumato.nets.vgg import load_vgg
+from sfumato.evaluation.style import StyleScores, load_judges, score_painted, to_side
 from sfumato.styles import open_style
 from sfumato.training.crops import SUFFIXES, hold_out, list_pictures, read_picture
 from sfumato.types import Image
@@ -54,7 +53,9 @@ def measure_style(
         if show is not None:
             show(path, after[-1])
     pictures = [read_picture(path) for path in every]
-    return score_painted(before, after, pictures, load_vgg(folders.vgg), held_out=folders.paintings_held_out)
+    return score_painted(
+        before, after, pictures, load_judges(folders.vgg), held_out=folders.paintings_held_out
+    )
 
 
 def paint_in(style: str, *, exact: bool = False) -> Paint:
