@@ -17,6 +17,7 @@ from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
 from sfumato.io import Picture, PictureSource, picture_from, write_picture
 from sfumato.registry import ModelSpec, find_embedded, model_path
 from sfumato.restorers import open_restorer
+from sfumato.seam import Seam, measure_seam
 from sfumato.settings import Options, Settings, make_settings, parse_faces
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.restore import FaceRestoration, restore_faces
@@ -43,6 +44,7 @@ class Result:
         faces: every face found, in the order of `sfumato detect`.
         kept: indices of the faces that were kept.
         restorations: sharpness and restoration weight of each kept face.
+        seams: how visible the edge of each kept face is; None where its mask has no edge.
         mask: 1 where the photo was kept.
         layers: original, restored, painted, mask and result; empty unless asked for.
         timings: seconds of each stage.
@@ -53,6 +55,7 @@ class Result:
     faces: tuple[Face, ...]
     kept: tuple[int, ...]
     restorations: tuple[FaceRestoration, ...]
+    seams: tuple[Seam | None, ...]
     mask: Mask
     layers: Layers
     timings: Mapping[str, float]
@@ -65,11 +68,12 @@ class Result:
 
     @property
     def scores(self) -> Mapping[str, object]:
-        """Return the measures of the result: how much is kept, and each kept face's sharpness and restoration."""
+        """Return the measures of the result: how much is kept; each kept face's sharpness, restoration and seam."""
         return {
             "kept_area": round(float(self.mask.mean()), 4),
             "sharpness": [round(r.sharpness, 4) for r in self.restorations],
             "restoration": [round(r.weight, 4) for r in self.restorations],
+            "seam": [None if seam is None else round(seam.score, 3) for seam in self.seams],
         }
 
     def save(
@@ -160,9 +164,11 @@ class Pipeline:
             extent = _typical_extent([faces[k] for k in kept], image)
             target = None if layers or np.may_share_memory(painted, image) else painted
             result = melt(painted, restored, alpha, paint=self.settings.paint, extent=extent, out=target)
+        with _timed(timings, "measure"):
+            seams = tuple(_seam(image, result, alpha, faces[k]) for k in kept)
         steps = _layers(image, restored, painted, alpha, result) if layers else {}
         picture = replace(original, image=result)
-        return Result(picture, faces, kept, restorations, alpha, steps, timings, self.models)
+        return Result(picture, faces, kept, restorations, seams, alpha, steps, timings, self.models)
 
     def detect(self, source: PictureSource) -> tuple[Face, ...]:
         """Return the faces of a picture, best score first."""
@@ -206,8 +212,18 @@ def _edge_places(
         yield (slice(None), slice(None)), _typical_extent(faces, image)
         return
     for face in faces:
-        x0, y0, x1, y1 = clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape)
-        yield (slice(y0, y1), slice(x0, x1)), face_extent(face)
+        yield _surroundings(face, image), face_extent(face)
+
+
+def _surroundings(face: Face, image: Image) -> tuple[slice, slice]:
+    """Return the part of the picture that the face's aligned crop lies in."""
+    x0, y0, x1, y1 = clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape)
+    return slice(y0, y1), slice(x0, x1)
+
+
+def _seam(image: Image, result: Image, mask: Mask, face: Face) -> Seam | None:
+    place = _surroundings(face, image)
+    return measure_seam(image[place], result[place], mask[place], extent=face_extent(face))
 
 
 def choose_faces(faces: Sequence[Face], which: str) -> tuple[int, ...]:

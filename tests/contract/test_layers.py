@@ -12,7 +12,7 @@ ROOT = Path(sfumato.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
-    frozenset({"geometry", "compositing", "io", "registry", "download", "backends"}),
+    frozenset({"geometry", "compositing", "seam", "io", "registry", "download", "backends"}),
     frozenset({"stages", "conversion"}),
     frozenset({"styles", "restorers"}),
     frozenset({"pipeline"}),

@@ -139,8 +139,23 @@ def test_the_report_holds_all_but_pixels() -> None:
     assert report["size"] == [240, 140]
     assert report["models"] == {"tiny": "0" * 64}
     assert [face["kept"] for face in report["faces"]] == [True, True]  # type: ignore[attr-defined]
-    stages = {"read", "detect", "restore", "segment", "stylize", "blend"}
+    stages = {"read", "detect", "restore", "segment", "stylize", "blend", "measure"}
     assert set(report["timings"]) == stages  # type: ignore[call-overload]
+    assert set(report["scores"]) == {"kept_area", "sharpness", "restoration", "seam"}  # type: ignore[call-overload]
+
+
+def test_a_painting_of_another_colour_shows_a_seam_and_the_photo_itself_none() -> None:
+    photo = picture(2)
+    red = np.full_like(photo, 0)
+    red[..., 0] = 255
+    plainly = replace(simple_pipeline(), settings=Settings(paint=0.0))
+    same = replace(plainly, paint=lambda image: image).stylize(photo)
+    glaring = replace(plainly, paint=lambda _: red.copy()).stylize(photo)
+    for plain, painted in zip(same.seams, glaring.seams, strict=True):
+        assert plain is not None
+        assert painted is not None
+        assert plain.score == pytest.approx(1, abs=0.02)
+        assert painted.score > 1.2
 
 
 @pytest.mark.parametrize(
