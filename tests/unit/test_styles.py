@@ -27,10 +27,11 @@ from sfumato.nets.embedded import load_embedded
 from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.generators import Generator, read_generator
 from sfumato.pipeline import build_pipeline
-from sfumato.registry import find_style
+from sfumato.registry import find_style, model_path
 from sfumato.settings import make_settings
+from sfumato.stages.style_facts import StyleFacts
 from sfumato.stages.stylize import LightStylizer, WholeStylizer
-from sfumato.styles import FORM, open_style
+from sfumato.styles import FORM, local_facts, open_style
 from sfumato.training.any_style import AnyStyle
 from sfumato.training.any_style_run import export_any_style
 from sfumato.types import Image
@@ -109,6 +110,11 @@ def test_weights_are_converted_once(tmp_path: Path, cache: Path) -> None:
 def test_a_named_style_is_the_embedded_one() -> None:
     style = open_style("monet", "cpu")
     assert (style.name, style.sha256) == ("monet-light", find_style("monet").sha256)
+
+
+def test_the_registry_says_of_the_embedded_style_what_its_file_says() -> None:
+    spec = find_style("monet")
+    assert StyleFacts(**spec.paints) == local_facts(model_path(spec), model_path(spec))
 
 
 @pytest.mark.parametrize(
@@ -330,8 +336,11 @@ def test_a_picture_without_networks_for_it_is_refused_with_the_remedy(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["light", "cyclegan"])
-def test_an_exported_style_is_rebuilt_in_pytorch(tmp_path: Path, kind: str) -> None:
-    net, path = tiny(kind), tmp_path / "style.onnx"
+@pytest.mark.parametrize("name", ["style", "monet-light", "restorer-light"])
+def test_an_exported_style_is_rebuilt_in_pytorch_whatever_its_name(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    net, path = tiny(kind), tmp_path / f"{name}.onnx"
     export_style(net, path)
     rgb = torch.rand(1, 3, 96, 96)
     with torch.no_grad():

@@ -12,8 +12,7 @@ from torch import nn
 
 from sfumato.errors import BackendMissingError, ModelError
 from sfumato.nets.detector import DetectorNet
-from sfumato.nets.generator import GeneratorFine
-from sfumato.nets.generators import generator_of
+from sfumato.nets.generators import FIRST_LIGHT, FIRST_PUBLISHED, generator_of
 from sfumato.nets.restorer import LightRestorer
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
 
@@ -21,9 +20,8 @@ ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
     "detector-light": DetectorNet,
     "segmenter-light": lambda: WithSoftmax(LightUNet()),
     "restorer-light": LightRestorer,
-    "monet-light": lambda: GeneratorFine(padding="zeros"),
 }
-"""The network that each embedded file holds, as it was exported."""
+"""The network that each embedded file holds, as it was exported; a generator is told by its tensors instead."""
 
 
 def load_embedded(path: Path) -> nn.Module:
@@ -33,8 +31,10 @@ def load_embedded(path: Path) -> nn.Module:
         BackendMissingError: PyTorch code for a model of this name does not exist, nor is it a generator.
     """
     stored = stored_weights(onnx.load(str(path)))
-    if path.stem not in ARCHITECTURES:
+    if FIRST_LIGHT in stored or FIRST_PUBLISHED in stored:
         return _load_style(path, stored)
+    if path.stem not in ARCHITECTURES:
+        raise BackendMissingError(f"model '{path.stem}' runs on the CPU only; use --device cpu")
     net = ARCHITECTURES[path.stem]()
     net.load_state_dict(_state_of(net, stored), strict=False)
     unknown = [name for name, _ in net.named_parameters() if name not in stored]
@@ -57,7 +57,9 @@ def _load_style(path: Path, stored: Mapping[str, NDArray[np.generic]]) -> nn.Mod
     try:
         return generator_of({**tensors, **counters}, padding="zeros").eval()
     except ModelError as error:
-        raise BackendMissingError(f"model '{path.stem}' runs on the CPU only; use --device cpu") from error
+        raise BackendMissingError(
+            f"{path.name} holds no generator of this project; use --device cpu"
+        ) from error
 
 
 def _state_of(net: nn.Module, stored: Mapping[str, NDArray[np.generic]]) -> Mapping[str, torch.Tensor]:

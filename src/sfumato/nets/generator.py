@@ -101,53 +101,6 @@ def _sums() -> torch.Tensor:
     )
 
 
-class GeneratorFine(nn.Module):
-    """Paint as the embedded weights do, until they are trained anew.
-
-    A stem at full size, two strided convolutions, residual blocks at a quarter of the size, and back by
-    nearest enlargement and convolution, which leaves no checkerboard (Odena et al., "Deconvolution and
-    checkerboard artifacts", 2016). The output is painted directly: no skip carries fine detail of the photo
-    past the paint. BatchNorm becomes part of its convolution at export.
-
-    Args:
-        width: channels at full size; a half and a quarter of the size have 2 and 4 times as many.
-        blocks: residual blocks; each widens the receptive radius by 8 pixels.
-        padding: "reflect" to train on crops, "zeros" to export: both agree further than `radius` from the
-            border, and zeros are faster. The weights are the same.
-    """
-
-    def __init__(self, *, width: int = 16, blocks: int = 4, padding: Padding = "reflect") -> None:
-        super().__init__()
-        self.width, self.blocks = width, blocks
-        self.down = nn.Sequential(
-            _layer(3, width, 5, padding=padding),
-            _layer(width, 2 * width, 3, padding=padding, stride=2),
-            _layer(2 * width, 4 * width, 3, padding=padding, stride=2),
-        )
-        self.body = nn.Sequential(*[ResidualBlock(4 * width, padding) for _ in range(blocks)])
-        self.up = nn.Sequential(
-            nn.Upsample(scale_factor=2),
-            _layer(4 * width, 2 * width, 3, padding=padding),
-            nn.Upsample(scale_factor=2),
-            _layer(2 * width, width, 3, padding=padding),
-        )
-        self.paint = nn.Conv2d(width, 3, 5, padding=2, padding_mode=padding)
-
-    @property
-    def radius(self) -> int:
-        """Return how far away an input pixel can act on an output pixel.
-
-        Output pixel p = 4k reads p - 3 after the last two layers; that is half-size pixel 2k - 2, which reads
-        2k - 3, quarter-size pixel k - 2; the strided layers and the stem read from there to 4 (k - 2) - 5.
-        Other p reach less far. Each block adds two quarter-size pixels.
-        """
-        return 13 + 8 * self.blocks
-
-    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
-        """Map an RGB batch in 0..1, sides multiples of 4, to a painted one of the same size in 0..1."""
-        return torch.sigmoid(self.paint(self.up(self.body(self.down(rgb)))))
-
-
 class ResidualBlock(nn.Module):
     """Add two convolutions to the input."""
 

@@ -13,7 +13,10 @@ from sfumato.nets.weight_files import parse_weights, read_weights
 Generator = ResnetGenerator | GeneratorLight
 
 FIRST_LIGHT = "down.1.0.weight"
-"""A tensor that every light generator has, and no published one."""
+"""A tensor that every light generator has, and no other network."""
+
+FIRST_PUBLISHED = "model.1.weight"
+"""A tensor that every published generator has."""
 
 
 def read_generator(path: Path, content: bytes | None = None) -> Generator:
