@@ -54,8 +54,8 @@ def noise(height: int, width: int, seed: int) -> Image:
 @given(sides, sides, st.sampled_from([16, 36, 64, 100]), st.integers(0, 9))
 def test_tiles_equal_the_whole_picture(height: int, width: int, core: int, seed: int) -> None:
     image = noise(height, width, seed)
-    whole = LightStylizer(LocalFilter(), margin=12, core=4096)(image)
-    tiled = LightStylizer(LocalFilter(), margin=12, core=core)(image)
+    whole = LightStylizer(LocalFilter(), margin=12, core=4096, whole=0)(image)
+    tiled = LightStylizer(LocalFilter(), margin=12, core=core, whole=0)(image)
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 1  # blurs sum in another order
 
 
@@ -65,15 +65,15 @@ def test_a_network_that_changes_nothing_leaves_every_level_as_it_is(
     height: int, width: int, core: int
 ) -> None:
     image = noise(height, width, 1)
-    np.testing.assert_array_equal(LightStylizer(Identity(), core=core)(image), image)
+    np.testing.assert_array_equal(LightStylizer(Identity(), core=core, whole=0)(image), image)
 
 
 @settings(deadline=None, max_examples=30)
 @given(sides, sides, st.sampled_from([32, 64, 100]))
 def test_tiles_equal_the_whole_picture_painted_from_broad_to_fine(height: int, width: int, core: int) -> None:
     image = np.asarray(cv2.blur(noise(height, width, 4), (3, 3)), dtype=np.uint8)
-    whole = LightStylizer(LocalFilter(), margin=12, core=4096, broad_from=60)(image)
-    tiled = LightStylizer(LocalFilter(), margin=12, core=core, broad_from=60)(image)
+    whole = LightStylizer(LocalFilter(), margin=12, core=4096, whole=0, broad_from=60)(image)
+    tiled = LightStylizer(LocalFilter(), margin=12, core=core, whole=0, broad_from=60)(image)
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 2  # one level from each layer
 
 
@@ -84,7 +84,7 @@ def test_tiles_equal_the_whole_picture_on_a_canvas_whatever_the_rim(
 ) -> None:
     image = noise(height, width, 8)
     whole, tiled = (
-        LightStylizer(Bordered(), margin=20, core=c, broad_from=60, grain=0.1, rim=rim)(image)
+        LightStylizer(Bordered(), margin=20, core=c, whole=0, broad_from=60, grain=0.1, rim=rim)(image)
         for c in (4096, core)
     )
     assert np.abs(whole.astype(int) - tiled.astype(int)).max() <= 2  # one level from each layer
@@ -171,5 +171,5 @@ def test_a_picture_smaller_than_the_margin_is_painted(shape: tuple[int, int]) ->
 
 def test_a_flat_picture_stays_flat() -> None:
     image: NDArray[np.uint8] = np.full((150, 170, 3), 90, dtype=np.uint8)
-    painted = LightStylizer(LocalFilter(), core=64)(image)
+    painted = LightStylizer(LocalFilter(), core=64, whole=0)(image)
     assert len(np.unique(painted)) == 1

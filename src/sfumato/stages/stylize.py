@@ -31,6 +31,7 @@ class LightStylizer:
         rim: of that, how much is read beyond the picture's own border, from its mirror image; a multiple of 4. Beyond
             the rim the network sees nothing, which acts on the border pixels alone.
         core: longest side of a tile in pixels without its margin; a multiple of 4.
+        whole: longest side of a picture that is painted as one tile, which is faster; memory then goes with its size.
         underpaint: part of the broad painting in what is painted over, 0..1.
         broad_from: a picture whose shorter side has this many pixels or more is painted broadly first.
         grain: deviation of the canvas added to what is painted over, of levels in 0..1.
@@ -38,7 +39,8 @@ class LightStylizer:
 
     backend: Backend
     margin: int = 52
-    core: int = 1024
+    core: int = 512
+    whole: int = 1024
     underpaint: float = 0.3
     broad_from: int = 400
     grain: float = 0.0
@@ -46,11 +48,16 @@ class LightStylizer:
 
     def __call__(self, image: Image) -> Image:
         """Return the painted picture, of the same size; tiles equal the whole within one level per layer."""
+        return self._painted(image, self.whole if max(image.shape) <= self.whole else self.core)
+
+    def _painted(self, image: Image, core: int) -> Image:
         height, width = image.shape[:2]
-        broad = self(halve(image)) if min(height, width) >= self.broad_from and self.underpaint else None
+        broad = None
+        if min(height, width) >= self.broad_from and self.underpaint:
+            broad = self._painted(halve(image), core)
         painted = np.empty_like(image)
-        across = list(spans(width, self.core))
-        for y, y_side in spans(height, self.core):
+        across = list(spans(width, core))
+        for y, y_side in spans(height, core):
             rows = self._reach(y, y_side, height)
             for x, x_side in across:
                 columns = self._reach(x, x_side, width)
