@@ -217,9 +217,11 @@ def test_an_onnx_of_others_is_used_as_the_file_beside_it_says(tmp_path: Path, im
 
 
 def test_what_an_onnx_says_itself_wins_over_a_file_beside_it(tmp_path: Path) -> None:
-    export_style(tiny("light"), tmp_path / "style.onnx")
-    (tmp_path / "style.json").write_text('{"bytes": 3}', encoding="utf-8")
-    open_style(str(tmp_path / "style.onnx"), "cpu")
+    export_style(tiny("light"), tmp_path / "style.onnx", StyleFacts("tile", margin=24, grain=0.02))
+    (tmp_path / "style.json").write_text('{"sees": "picture"}', encoding="utf-8")
+    paint = open_style(str(tmp_path / "style.onnx"), "cpu").paint
+    assert isinstance(paint, LightStylizer)
+    assert (paint.margin, paint.grain) == (24, 0.02)
 
 
 def test_weights_are_used_as_the_file_beside_them_says(tmp_path: Path, cache: Path) -> None:
