@@ -11,12 +11,15 @@ pytest.importorskip("torch")
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 from torch import nn
 
 from sfumato.backends import OpenVinoBackend
+from sfumato.errors import ModelError
 from sfumato.nets.any_style import CODE, AnyStyleGenerator, StyleEncoder, export_copy
+from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.vgg import VggFeatures
-from sfumato.training.any_style import AnyStyle, AnyStyleModule, AnyStyleOptions, own_error
+from sfumato.training.any_style import AnyStyle, AnyStyleModule, AnyStyleOptions, begin_with, own_error
 from sfumato.training.any_style_draw import AnyStyleDraw, AnyStyleFolders, AnyStyleHeldOut, recolour
 from sfumato.training.any_style_run import ENCODER, PAINTER, export_any_style
 from sfumato.training.card import count_parameters
@@ -128,6 +131,28 @@ def test_steps_lower_the_losses(folders: AnyStyleFolders, tmp_path: Path) -> Non
         totals.append(float(total.detach()))
     assert np.mean(totals[-2:]) < 0.9 * totals[0]
     assert all(name.startswith("net.") for name in module.state_dict())
+
+
+def test_a_painter_begins_with_the_brush_of_a_light_generator(tmp_path: Path) -> None:
+    """Where no code changes anything, it paints what that one paints; its statistics stay what they were."""
+    torch.manual_seed(6)
+    brush, start = GeneratorLight(blocks=1).eval(), tmp_path / "brush.safetensors"
+    for module in brush.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)  # type: ignore[union-attr]  # tracked by default
+    save_file(brush.state_dict(), start)
+    torch.save(VggFeatures().layers.state_dict(), tmp_path / "vgg.pth")
+    module = AnyStyleModule(AnyStyleOptions(tmp_path / "vgg.pth", blocks=1, size=32, start=start), seed=0)
+    nn.init.zeros_(module.net.painter.modulation.weight)
+    rgb = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(module.net.painter.eval()(rgb, torch.randn(1, CODE, 1, 1)), brush(rgb))
+
+
+def test_a_start_of_another_size_is_refused(tmp_path: Path) -> None:
+    save_file(GeneratorLight(blocks=2).state_dict(), tmp_path / "brush.safetensors")
+    with pytest.raises(ModelError, match="a light generator of 1 blocks"):
+        begin_with(AnyStyleGenerator(blocks=1), tmp_path / "brush.safetensors")
 
 
 def test_what_is_drawn_has_the_size_asked_for_and_repeats_with_its_seed(folders: AnyStyleFolders) -> None:

@@ -17,6 +17,7 @@ from sfumato.apps.cli_train_options import (
     Config,
     DecayOption,
     Devices,
+    FrozenFrom,
     LogEvery,
     Minutes,
     Nodes,
@@ -27,6 +28,7 @@ from sfumato.apps.cli_train_options import (
     PrecisionOption,
     Resume,
     Seed,
+    StartLight,
     Steps,
     ValidateEvery,
     Vgg,
@@ -85,12 +87,15 @@ def train_any_style(
         float, number_option("--content", "Weight of the layout at relu3_1.", NETWORK, 0)
     ] = 1.0,
     flatness: Annotated[float, number_option("--flatness", "Weight against blotches.", NETWORK, 0)] = 6.0,
+    grid: Annotated[float, number_option("--grid", "Weight against a checkerboard.", NETWORK, 0)] = 200.0,
     similarity: Annotated[
         float, number_option("--similarity", "Weight of the floor under the similarity.", NETWORK, 0)
     ] = 10.0,
     similarity_floor: Annotated[
         float, number_option("--similarity-floor", "Structural similarity that is left.", NETWORK, 0)
     ] = 0.5,
+    start: StartLight = None,
+    frozen_from: FrozenFrom = 1000,
     learning_rate: Annotated[float, number_option("--learning-rate", "Of Adam.", NETWORK, 0)] = 1e-3,
     steps: Steps = 20_000,
     minutes: Minutes = None,

@@ -69,6 +69,14 @@ Out: TypeAlias = Annotated[
     Path, typer.Option("--out", help="Folder of the run; one that holds a checkpoint goes on from there.")
 ]
 Vgg: TypeAlias = Annotated[Path, file_option("--vgg", "Weights of VGG19 to relu3_1.")]
+StartLight: TypeAlias = Annotated[
+    Path | None,
+    file_option("--start", "Go on from these weights of a light generator: .safetensors or .onnx.", NETWORK),
+]
+FrozenFrom: TypeAlias = Annotated[
+    int,
+    number_option("--frozen-from", "Step from which the normalisations keep their statistics.", NETWORK, 0),
+]
 Steps: TypeAlias = Annotated[int, number_option("--steps", "Steps in all.", BUDGET, 1)]
 Minutes: TypeAlias = Annotated[float | None, number_option("--minutes", "Minutes in all.", BUDGET, 0.01)]
 Seed: TypeAlias = Annotated[int, number_option("--seed", "Seed of every choice.", BUDGET, 0)]

@@ -18,6 +18,7 @@ from sfumato.apps.cli_train_options import (
     Config,
     DecayOption,
     Devices,
+    FrozenFrom,
     LogEvery,
     Minutes,
     Nodes,
@@ -28,6 +29,7 @@ from sfumato.apps.cli_train_options import (
     PrecisionOption,
     Resume,
     Seed,
+    StartLight,
     Steps,
     ValidateEvery,
     Vgg,
@@ -200,18 +202,8 @@ def train_stylizer_light(
     paintings: Paintings,
     vgg: Vgg,
     out: Out,
-    start: Annotated[
-        Path | None,
-        file_option(
-            "--start", "Go on from these weights of a light generator: .safetensors or .onnx.", NETWORK
-        ),
-    ] = None,
-    frozen_from: Annotated[
-        int,
-        number_option(
-            "--frozen-from", "Step from which the normalisations keep their statistics.", NETWORK, 0
-        ),
-    ] = 1500,
+    start: StartLight = None,
+    frozen_from: FrozenFrom = 1500,
     learning_rate: Annotated[
         float, number_option("--learning-rate", "Largest rate of Adam.", NETWORK, 0)
     ] = 5e-4,

@@ -10,11 +10,14 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from sfumato.nets.any_style import AnyStyleGenerator, StyleEncoder
+from sfumato.nets.any_style import AnyStyleGenerator, Modulated, StyleEncoder
+from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.vgg import Features, load_vgg
+from sfumato.training.grid import grid_loss
 from sfumato.training.lightning_run import Drawn
 from sfumato.training.loop import set_layout
 from sfumato.training.picture_module import log_losses, log_validation, make_adam
+from sfumato.training.start import load_weights
 from sfumato.training.stylizer_losses import (
     content_loss,
     flatness_loss,
@@ -32,6 +35,10 @@ class AnyStyleOptions:
         vgg: weights of VGG19 to relu3_1.
         size: side of a training picture in pixels; a multiple of 16.
         similarity_floor: structural similarity of luminance that painting must leave.
+        start: weights of a light generator, safetensors or an exported ONNX: the painter then begins with its brush
+            and has only to learn to change it.
+        frozen_from: step from which the normalisations keep their statistics, so that the networks learn as they
+            will paint; those of a painter with a `start` always do.
         learning_rate: of Adam, with betas 0.9 and 0.999.
     """
 
@@ -42,8 +49,11 @@ class AnyStyleOptions:
     moments: float = 45.0
     content: float = 1.0
     flatness: float = 6.0
+    grid: float = 200.0
     similarity: float = 10.0
     similarity_floor: float = 0.5
+    start: Path | None = None
+    frozen_from: int = 1000
     learning_rate: float = 1e-3
 
 
@@ -68,6 +78,8 @@ class AnyStyleModule(pl.LightningModule):
         torch.manual_seed(seed)
         self.options = options
         self.net = AnyStyle(options.blocks)
+        if options.start is not None:
+            begin_with(self.net.painter, options.start)
         set_layout(self.net, torch.channels_last)
         self._vgg = (
             load_vgg(options.vgg),
@@ -79,6 +91,9 @@ class AnyStyleModule(pl.LightningModule):
 
     def training_step(self, batch: Drawn, _index: int) -> Tensor:
         """Return the sum of the losses of a batch."""
+        learns = self.global_step < self.options.frozen_from
+        self.net.encoder.train(learns)
+        self.net.painter.train(learns and self.options.start is None)
         return log_losses(self, self.losses(batch))
 
     def losses(self, batch: Drawn) -> dict[str, Tensor]:
@@ -87,13 +102,16 @@ class AnyStyleModule(pl.LightningModule):
         photos, styles = batch["photo"].float() / 255, batch["style"].float() / 255
         with torch.no_grad():
             layout, manner = vgg(photos), vgg(styles)
-        painted = self.net(photos + batch["canvas"], styles)
+        over, code = photos + batch["canvas"], self.net.encoder(styles)
+        painted = self.net.painter(over, code)
         seen = vgg(painted)
+        grid = grid_loss(lambda piece: self.net.painter(piece, code), over, painted, self.global_step)
         return {
             "gram": options.gram * gram_error(seen, manner),
             "moments": options.moments * moment_error(seen, manner),
             "content": options.content * content_loss(seen.relu3_1.float(), layout.relu3_1.float()),
             "flatness": options.flatness * flatness_loss(painted, photos),
+            "grid": options.grid * grid,
             "similarity": options.similarity * similarity_loss(painted, photos, options.similarity_floor),
         }
 
@@ -110,6 +128,26 @@ class AnyStyleModule(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over both networks."""
         return make_adam(self.net, self.options.learning_rate)
+
+
+def begin_with(painter: AnyStyleGenerator, start: Path) -> None:
+    """Give the painter the layers of a trained light generator; what its codes change stays as it is.
+
+    Raises:
+        ModelError: the file holds no light generator of as many blocks.
+    """
+    trained = GeneratorLight(width=painter.width, blocks=painter.blocks)
+    load_weights(trained, start, f"a light generator of {painter.blocks} blocks")
+    inner = [
+        module
+        for name, module in trained.named_modules()
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d) and not name.startswith("paint")
+    ]
+    for layer, convolution, norm in zip(painter.layers, inner[::2], inner[1::2], strict=True):
+        assert isinstance(layer, Modulated)  # by construction
+        layer.convolution.load_state_dict(convolution.state_dict())
+        layer.norm.load_state_dict(norm.state_dict())
+    painter.paint.load_state_dict(trained.paint.state_dict())
 
 
 def gram_error(seen: Features, manner: Features) -> Tensor:

@@ -17,6 +17,7 @@ from sfumato.training.lightning_run import DrawnData, run_training
 from sfumato.training.loop import Report, write_config
 from sfumato.training.loss_curve import draw_all_losses, draw_loss_curve, read_curve
 from sfumato.training.run_options import RunOptions
+from sfumato.training.start import refuse_other_start
 from sfumato.training.stylizer_export import note_on
 
 ENCODER, PAINTER = "any-style-encoder", "any-style"
@@ -42,8 +43,9 @@ def train_any_style(options: AnyStyleRun, run: Path, report: Report, resume: Pat
         resume: checkpoint to go on from; by default `run/last.ckpt`, where it exists.
 
     Raises:
-        InputError: a folder has too few pictures.
+        InputError: a folder has too few pictures, or the run that is gone on with started from other weights.
     """
+    refuse_other_start(run, "last.ckpt", options.network.start)
     flat = asdict(options)
     write_config(run, {"task": "any-style", "options": {**flat["folders"], **flat["run"], **flat["network"]}})
     size = options.network.size

@@ -23,6 +23,7 @@ from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.vgg import VggFeatures, load_vgg
 from sfumato.stages.grain import PERIOD, grain
 from sfumato.training.crops import hold_out, list_pictures, random_crop, read_picture, to_batch
+from sfumato.training.grid import grid_loss
 from sfumato.training.image_pool import ImagePool
 from sfumato.training.lightning_callbacks import write_weights
 from sfumato.training.loop import Batch, Report, mixed_precision, train, update_average, write_config
@@ -35,7 +36,6 @@ from sfumato.training.stylizer_losses import (
     content_loss,
     flatness_loss,
     gram_loss,
-    grid_loss,
     relative_error,
     similarity_loss,
     spread_loss,
@@ -158,6 +158,7 @@ class StylizerTrainer:
         scores = self.discriminator(painted)
         self.discriminator.requires_grad_(True)
         losses = picture_losses(painted, photos, self._options)
+        losses["grid"] = grid_loss(self.generator, over, painted, self._steps_taken())
         if self._options.weights.content:
             with torch.no_grad():
                 layout = self._vgg(photos)
@@ -207,7 +208,6 @@ def picture_losses(
         "structure": structure_loss(painted, photos, options.tones),
         "colour": colour_loss(painted, photos),
         "flatness": flatness_loss(painted, photos),
-        "grid": grid_loss(painted),
         "similarity": similarity_loss(painted, photos, options.similarity_floor),
     }
 

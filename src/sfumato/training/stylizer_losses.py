@@ -129,19 +129,6 @@ def flatness_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     return torch.stack(losses).mean()
 
 
-def grid_loss(painted: torch.Tensor) -> torch.Tensor:
-    """Return how unevenly steps between neighbours fall on the four phases of the network's grid: a checkerboard.
-
-    The relative variance over the phases; a picture has no phase, so it is near 0 without an artifact.
-    """
-    losses = []
-    for dim in (2, 3):
-        step = painted.float().diff(dim=dim).abs().mean((0, 1, 5 - dim))
-        phases = step[: len(step) // 4 * 4].view(-1, 4).mean(0)
-        losses.append((phases / phases.mean() - 1).square().mean())
-    return torch.stack(losses).mean()
-
-
 def similarity_loss(painted: torch.Tensor, photo: torch.Tensor, floor: float) -> torch.Tensor:
     """Return by how much the structural similarity of luminance falls below `floor`.
 
