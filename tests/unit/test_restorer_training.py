@@ -1,15 +1,18 @@
 """The light restorer: its network, a step of its training, its export and its measures."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
 from sfumato.backends import OpenVinoBackend
 from sfumato.errors import MissingInputError
-from sfumato.evaluation.identity import MobileFaceNet, identity_cosine
+from sfumato.evaluation.identity import MobileFaceNet, _small, identity_cosine, recognition_crop
 from sfumato.evaluation.restoration import (
     LEVELS,
     feature_distance,
@@ -22,13 +25,13 @@ from sfumato.nets.vgg import VggFeatures
 from sfumato.training.degradation import Degradation
 from sfumato.training.loop import Schedule
 from sfumato.training.restorer import (
-    RestorerOptions,
     RestorerTrainer,
     draw_crop,
-    export_restorer,
-    local_deviation,
     read_faces,
 )
+from sfumato.training.restorer_export import export_restorer
+from sfumato.training.restorer_losses import identity_loss, local_deviation
+from sfumato.training.restorer_options import RestorerOptions
 from sfumato.types import Image
 
 
@@ -142,3 +145,42 @@ def test_a_face_is_identical_to_itself() -> None:
     face = _face(0, 512)
     assert identity_cosine(net, face, face) == pytest.approx(1, abs=1e-6)
     assert identity_cosine(net, face, _face(1, 512)) < 1
+
+
+def test_the_crop_for_recognition_is_the_one_that_is_measured() -> None:
+    """Two ways to one crop: by OpenCV for a picture, differentiable for a batch."""
+    face = cv2.GaussianBlur(_face(2, 512), (0, 0), 4).astype(np.uint8)
+    batch = torch.from_numpy(face.transpose(2, 0, 1)[None] / np.float32(255)).requires_grad_()
+    crop = recognition_crop(batch)
+    np.testing.assert_allclose(crop.detach().numpy()[0], _small(face), atol=0.02)
+    crop.sum().backward()  # type: ignore[no-untyped-call]  # torch's own stub
+    assert batch.grad is not None and float(batch.grad.abs().max()) > 0
+
+
+def test_the_identity_loss_is_zero_for_the_same_face_and_moves_the_network(vgg: VggFeatures) -> None:
+    torch.manual_seed(0)
+    judge = MobileFaceNet().requires_grad_(False).eval()
+    good = torch.rand(1, 3, 512, 512)
+    assert float(identity_loss(judge, good, good)) == pytest.approx(0, abs=1e-6)
+    options = replace(_options(3), recognition=Path("net.ckpt"), whole_share=1.0)
+    trainer = RestorerTrainer(options, [_face(k, 512) for k in range(2)], vgg, judge)
+    batch = trainer.sample(np.random.default_rng(0))
+    assert batch["whole_damaged"].shape == (1, 3, 512, 512)
+    assert trainer.step(batch)["identity"] > 0
+
+
+def test_the_discriminator_counts_once_pixels_are_not_all(vgg: VggFeatures) -> None:
+    trainer = RestorerTrainer(_options(6), [_face(0)], vgg)
+    batch = trainer.sample(np.random.default_rng(0))
+    accused = [trainer.step(batch)["adversarial"] for _ in range(6)]
+    assert [value > 0 for value in accused] == [False] * 4 + [True] * 2
+
+
+def test_a_training_goes_on_from_a_model(vgg: VggFeatures, tmp_path: Path) -> None:
+    net = nets.LightRestorer()
+    torch.nn.init.normal_(net.leave.weight, std=0.01)
+    save_file(net.state_dict(), tmp_path / "start.safetensors")
+    options = replace(_options(1), start=tmp_path / "start.safetensors")
+    trainer = RestorerTrainer(options, [_face(0)], vgg)
+    for mine in (trainer.net, trainer.average):
+        torch.testing.assert_close(dict(mine.state_dict()), dict(net.state_dict()))

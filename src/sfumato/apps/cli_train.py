@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from sfumato.apps.cli_options import describe
-from sfumato.apps.cli_train_options import Minutes, Out, Seed, Steps, Vgg, file_option, folder_option
+from sfumato.apps.cli_train_options import (
+    NETWORK,
+    Minutes,
+    Out,
+    Seed,
+    Steps,
+    Vgg,
+    file_option,
+    folder_option,
+    number_option,
+    pick,
+)
 from sfumato.errors import BackendMissingError
 
 if TYPE_CHECKING:
@@ -72,22 +83,46 @@ def train_detector(
     "restorer",
     help=describe(
         "Train the light face restorer on aligned 512x512 faces, degraded on the way.",
-        "sfumato train restorer --images faces/ --vgg vgg19.pth --out runs/restorer --minutes 90",
+        "sfumato train restorer --images faces/ --vgg vgg19.pth --recognition mobilefacenet.ckpt \\",
+        "    --out runs/restorer --minutes 90",
     ),
 )
 def train_restorer(
     images: Annotated[Path, folder_option("--images", "Aligned 512x512 faces.")],
     vgg: Vgg,
     out: Out,
+    recognition: Annotated[
+        Path | None,
+        file_option("--recognition", "Weights of MobileFaceNet, so that who is restored stays that person."),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        file_option(
+            "--start", "Go on from these weights of a light restorer: .safetensors or .onnx.", NETWORK
+        ),
+    ] = None,
+    pixels_only: Annotated[
+        int, number_option("--pixels-only", "First steps that compare pixels only.", NETWORK, 0)
+    ] = 1600,
+    feature: Annotated[float, number_option("--feature", "Weight of VGG19's activations.", NETWORK, 0)] = 1.0,
+    texture: Annotated[float, number_option("--texture", "Weight of their deviations.", NETWORK, 0)] = 0.5,
+    adversarial: Annotated[
+        float, number_option("--adversarial", "Weight of the discriminator.", NETWORK, 0)
+    ] = 0.02,
+    identity: Annotated[float, number_option("--identity", "Weight of the likeness.", NETWORK, 0)] = 2.0,
+    rate: Annotated[float, number_option("--learning-rate", "Of AdamW.", NETWORK, 0)] = 1e-3,
     steps: Steps = 20_000,
     minutes: Minutes = None,
     seed: Seed = 0,
 ) -> None:
     """Train the restorer."""
+    chosen = locals()
     with needing_pytorch():
-        from sfumato.training import restorer
-    options = restorer.RestorerOptions(images, vgg, make_schedule(steps, minutes, seed))
-    print(restorer.train_restorer(options, out, report))
+        from sfumato.training.restorer import train_restorer as train
+        from sfumato.training.restorer_options import LossWeights, RestorerOptions
+    weights, schedule = pick(LossWeights, chosen), make_schedule(steps, minutes, seed)
+    options = pick(RestorerOptions, chosen, weights=weights, schedule=schedule)
+    print(train(options, out, report))
 
 
 @contextmanager

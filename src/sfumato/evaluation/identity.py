@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sfumato.geometry import FFHQ_TEMPLATE, fit_similarity
-from sfumato.types import Image, Points
+from sfumato.types import Affine, Image, Points
 
 _TEMPLATE: Points = np.array(
     [[30.2946, 51.6963], [65.5318, 51.5014], [48.0252, 71.7366], [33.5493, 92.3655], [62.7299, 92.2041]],
@@ -103,10 +103,31 @@ def identity_cosine(net: MobileFaceNet, first: Image, second: Image) -> float:
     return float(torch.nn.functional.cosine_similarity(a, b, dim=0))
 
 
+def recognition_crop(faces: torch.Tensor) -> torch.Tensor:
+    """Return Nx3x112x96 faces in -1..1 of Nx3x512x512 crops in 0..1, as `identity_cosine` cuts them.
+
+    Gradients pass: this is what a restorer is trained by.
+    """
+    quarter = torch.nn.functional.avg_pool2d(faces, 4)
+    x, y = np.meshgrid(np.arange(96), np.arange(112))
+    back = np.linalg.inv(np.vstack([_matrix(), [0, 0, 1]]))
+    places = np.stack([x, y, np.ones_like(x)], axis=-1) @ back[:2].T
+    normal = torch.from_numpy((2 * places + 1) / 128 - 1).to(faces)
+    grid = normal[None].expand(len(faces), -1, -1, -1)
+    cut = torch.nn.functional.grid_sample(quarter, grid, padding_mode="border", align_corners=False)
+    return (255 * cut - 127.5) / 128
+
+
+def _matrix() -> Affine:
+    """Return the similarity from an aligned crop of 128x128 to the network's 96x112."""
+    return fit_similarity((FFHQ_TEMPLATE + 0.5) * (128 / 512) - 0.5, _TEMPLATE)
+
+
 def _small(crop: Image) -> NDArray[np.float32]:
     """Return the 3x112x96 face of a crop of any size, in -1..1."""
     size = crop.shape[0]
     reduced = cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA if size > 128 else cv2.INTER_CUBIC)
-    matrix = fit_similarity((FFHQ_TEMPLATE + 0.5) * (128 / 512) - 0.5, _TEMPLATE)
-    face = cv2.warpAffine(reduced, matrix, (96, 112), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    face = cv2.warpAffine(
+        reduced, _matrix(), (96, 112), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.asarray((face.transpose(2, 0, 1).astype(np.float32) - 127.5) / 128, dtype=np.float32)
