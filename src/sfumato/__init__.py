@@ -13,7 +13,8 @@ from sfumato.settings import Settings
 from sfumato.types import Face
 
 if TYPE_CHECKING:
-    from sfumato.pipeline import Pipeline, Result, build_pipeline, stylize
+    from sfumato.pipeline import Pipeline, build_pipeline, stylize
+    from sfumato.result import Result
 
 __version__ = "0.1.0"
 
@@ -28,13 +29,14 @@ __all__ = [
     "stylize",
 ]
 
-_LATE = {"Pipeline", "Result", "build_pipeline", "stylize"}
+_LATE = {"Pipeline": "pipeline", "Result": "result", "build_pipeline": "pipeline", "stylize": "pipeline"}
+"""Room of each name that is loaded when first used."""
 
 
 def __getattr__(name: str) -> object:
     """Load the pipeline, and with it OpenCV, when first used; so that the import itself is quick."""
     if name in _LATE:
-        return getattr(import_module("sfumato.pipeline"), name)
+        return getattr(import_module(f"sfumato.{_LATE[name]}"), name)
     raise AttributeError(f"module 'sfumato' has no attribute '{name}'")
 
 

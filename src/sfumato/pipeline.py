@@ -5,111 +5,32 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Literal, TypeAlias, Unpack
+from typing import TypeAlias, Unpack
 
 import numpy as np
 
 from sfumato.backends import Backend, check_device, make_backend
-from sfumato.compositing import feather_mask, melt, mix, refine_mask
+from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights
+from sfumato.edges import Edge, choose_edge
 from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
-from sfumato.io import Picture, PictureSource, picture_from, write_picture
+from sfumato.io import PictureSource, picture_from
 from sfumato.registry import ModelSpec, find_embedded, model_path
 from sfumato.restorers import open_restorer
+from sfumato.result import Result
 from sfumato.seam import Seam, measure_seam
 from sfumato.settings import Options, Settings, make_settings, parse_faces
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
 from sfumato.styles import open_style
-from sfumato.types import Detect, Face, Image, Labels, Layers, Mask, Transform
+from sfumato.types import CLASSES, Detect, Face, Image, Labels, Layers, Mask, Transform
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
 Restore: TypeAlias = Callable[[Image, Sequence[Face]], tuple[Image, tuple[FaceRestoration, ...]]]
 
-EDGE_RADIUS = 0.05
-"""Half width, in face heights, of the window in which the mask's edge follows the picture's."""
-
-FEATHER_SIGMA = 0.015
-"""Sigma of the mask's soft edge at feather 1, in face heights."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one picture.
-
-    Attributes:
-        picture: the painted picture with the alpha and metadata of the original.
-        faces: every face found, in the order of `sfumato detect`.
-        kept: indices of the faces that were kept.
-        restorations: sharpness and restoration weight of each kept face.
-        seams: how visible the edge of each kept face is; None where its mask has no edge.
-        mask: 1 where the photo was kept.
-        layers: original, restored, painted, mask and result; empty unless asked for.
-        timings: seconds of each stage.
-        models: sha256 of each model used, by name.
-    """
-
-    picture: Picture
-    faces: tuple[Face, ...]
-    kept: tuple[int, ...]
-    restorations: tuple[FaceRestoration, ...]
-    seams: tuple[Seam | None, ...]
-    mask: Mask
-    layers: Layers
-    timings: Mapping[str, float]
-    models: Mapping[str, str]
-
-    @property
-    def image(self) -> Image:
-        """Return the painted pixels."""
-        return self.picture.image
-
-    @property
-    def scores(self) -> Mapping[str, object]:
-        """Return the measures of the result: how much is kept; each kept face's sharpness, restoration and seam."""
-        return {
-            "kept_area": round(float(self.mask.mean()), 4),
-            "sharpness": [round(r.sharpness, 4) for r in self.restorations],
-            "restoration": [round(r.weight, 4) for r in self.restorations],
-            "seam": [None if seam is None else round(seam.score, 3) for seam in self.seams],
-        }
-
-    def save(
-        self,
-        path: Path | str,
-        *,
-        overwrite: bool = False,
-        metadata: Literal["keep", "strip"] = "keep",
-        quality: int = 92,
-    ) -> None:
-        """Write the painted picture; the format follows the suffix.
-
-        Raises:
-            OutputError: the file exists and `overwrite` is false, or it cannot be written.
-        """
-        write_picture(self.picture, Path(path), quality=quality, metadata=metadata, overwrite=overwrite)
-
-    def report(self) -> Mapping[str, object]:
-        """Return everything but pixels, ready for JSON."""
-        height, width = self.image.shape[:2]
-        return {
-            "size": [width, height],
-            "faces": [describe_face(face) | {"kept": k in self.kept} for k, face in enumerate(self.faces)],
-            "scores": self.scores,
-            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
-            "models": dict(self.models),
-        }
-
-
-def describe_face(face: Face) -> dict[str, object]:
-    """Return a face as JSON shows it: box, landmarks and score."""
-    return {
-        "box": [round(v, 2) for v in face.box],
-        "landmarks": [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
-        "score": round(face.score, 4),
-    }
+EYES = tuple(float(name in ("left_eye", "right_eye")) for name in CLASSES)
+"""Strength of each class in the mask of the eyes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +78,19 @@ class Pipeline:
         with _timed(timings, "restore"):
             restored, restorations = self._restored(image, [faces[k] for k in kept])
         with _timed(timings, "segment"):
-            alpha = self._alpha(image, faces, kept) if mask is None else mask
+            parsing = self._parsing(image, faces) if mask is None else None
+            alpha = self._coverage(image, parsing, kept) if mask is None else mask
         with _timed(timings, "stylize"):
             painted = self._painted(image)
         with _timed(timings, "blend"):
-            extent = _typical_extent([faces[k] for k in kept], image)
+            chosen = [faces[k] for k in kept]
+            if parsing is not None:
+                self._draw_edges(alpha, painted, restored, chosen)
             target = None if layers or np.may_share_memory(painted, image) else painted
-            result = melt(painted, restored, alpha, paint=self.settings.paint, extent=extent, out=target)
+            part = Kept(restored, alpha, _typical_extent(chosen, image))
+            result = melt(painted, part, paint=self.settings.paint, out=target)
+            if parsing is not None and self.settings.paint:
+                self._keep_eyes(result, restored, alpha, parsing, chosen)
         with _timed(timings, "measure"):
             seams = tuple(_seam(image, result, alpha, faces[k]) for k in kept)
         steps = _layers(image, restored, painted, alpha, result) if layers else {}
@@ -192,27 +119,41 @@ class Pipeline:
             return image, ()
         return self.restore(image, faces)
 
-    def _alpha(self, image: Image, faces: Sequence[Face], kept: Sequence[int]) -> Mask:
-        """Return where and how far the photo is kept, with edges drawn to the picture's and softened."""
+    def _parsing(self, image: Image, faces: Sequence[Face]) -> Parsing | None:
+        """Return the classes of the picture, or None where nothing is to be kept."""
         strengths = self.settings.class_strengths
         if not any(strengths) or not (faces or strengths[1]):
+            return None
+        return self.segment_faces(image, faces)
+
+    def _coverage(self, image: Image, parsing: Parsing | None, kept: Sequence[int]) -> Mask:
+        """Return where and how far the photo is kept, before its edges are drawn."""
+        if parsing is None:
             return np.zeros(image.shape[:2], np.float32)
-        mask = self.segment_faces(image, faces).coverage(strengths, kept)
-        for place, extent in _edge_places(image, [faces[k] for k in kept], whole=strengths[1] > 0):
-            refined = refine_mask(mask[place], image[place], radius=EDGE_RADIUS * extent)
-            mask[place] = feather_mask(refined, sigma=FEATHER_SIGMA * extent * self.settings.feather)
-        return mask
+        return parsing.coverage(self.settings.class_strengths, kept)
 
+    def _draw_edges(self, alpha: Mask, painted: Image, photo: Image, faces: Sequence[Face]) -> None:
+        """Draw the edges of the mask, in place: of each face as it shows least, of persons as those of the picture."""
+        feather, paint = self.settings.feather, self.settings.paint
+        if self.settings.class_strengths[1] > 0:
+            edge = Edge(feather=Edge().feather * feather)
+            alpha[...] = edge.draw(alpha, photo, _typical_extent(faces, photo))
+            return
+        for face in faces:
+            place = _surroundings(face, photo)
+            part = Kept(photo[place], alpha[place], face_extent(face))
+            edge = choose_edge(painted[place], part, paint=paint, feather=feather)
+            alpha[place] = edge.draw(part.mask, part.photo, part.extent)
 
-def _edge_places(
-    image: Image, faces: Sequence[Face], *, whole: bool
-) -> Iterator[tuple[tuple[slice, slice], float]]:
-    """Yield where a mask has edges, and the height of a face there: the whole picture, or each face's crop."""
-    if whole:
-        yield (slice(None), slice(None)), _typical_extent(faces, image)
-        return
-    for face in faces:
-        yield _surroundings(face, image), face_extent(face)
+    def _keep_eyes(
+        self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, faces: Sequence[Face]
+    ) -> None:
+        """Give the eyes that are kept the colour they had, in place."""
+        _, grain = paint_weights(self.settings.paint)
+        for face in faces:
+            place = _surroundings(face, photo)
+            eyes = parsing.within(place).coverage(EYES)
+            keep_colour(result[place], photo[place], (1 - grain) * alpha[place] * eyes)
 
 
 def _surroundings(face: Face, image: Image) -> tuple[slice, slice]:

@@ -12,9 +12,12 @@ ROOT = Path(sfumato.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
-    frozenset({"geometry", "compositing", "seam", "io", "registry", "download", "backends"}),
+    frozenset(
+        {"geometry", "fields", "masks", "compositing", "seam", "io", "registry", "download", "backends"}
+    ),
     frozenset({"stages", "conversion"}),
     frozenset({"styles", "restorers"}),
+    frozenset({"edges", "result"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),
     frozenset({"__init__"}),

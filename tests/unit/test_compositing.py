@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from skimage.color import rgb2lab
 
-from sfumato.compositing import feather_mask, lay_over, melt, paint_weights, refine_mask
-from sfumato.types import Image, Mask
+from sfumato import fields
+from sfumato.compositing import CHROMA, HUE, LIGHT, Kept, keep_colour, lay_over, melt, paint_weights, seat
+from sfumato.masks import feather_mask, refine_mask
+from sfumato.types import FloatImage, Image, Mask
 
 sides = st.integers(20, 90)
 seeds = st.integers(0, 2**31)
@@ -41,7 +44,7 @@ def test_melting_leaves_the_painting_where_the_mask_is_zero(
 ) -> None:
     painted, photo = picture(seed, height, width), picture(seed + 1, height, width)
     mask = (np.random.default_rng(seed).random((height, width)) < 0.3).astype(np.float32)
-    melted = melt(painted, photo, mask, paint=paint, extent=extent)
+    melted = melt(painted, Kept(photo, mask, extent), paint=paint)
     np.testing.assert_array_equal(melted[mask == 0], painted[mask == 0])
 
 
@@ -50,36 +53,92 @@ def test_melting_leaves_the_painting_where_the_mask_is_zero(
 def test_no_paint_keeps_the_photo_and_full_paint_the_painting(seed: int, height: int, width: int) -> None:
     painted, photo = picture(seed, height, width), picture(seed + 1, height, width)
     mask = np.ones((height, width), np.float32)
-    np.testing.assert_array_equal(melt(painted, photo, mask, paint=0.0, extent=40), photo)
-    np.testing.assert_array_equal(melt(painted, photo, mask, paint=1.0, extent=40), painted)
+    np.testing.assert_array_equal(melt(painted, Kept(photo, mask, 40), paint=0.0), photo)
+    np.testing.assert_array_equal(melt(painted, Kept(photo, mask, 40), paint=1.0), painted)
 
 
-def test_melting_by_strips_equals_melting_at_once() -> None:
+def test_melting_by_strips_equals_melting_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     painted, photo = picture(0, 700, 64), picture(1, 700, 64)
-    mask = np.ones((700, 64), np.float32)
-    whole = melt(painted, photo, mask, paint=0.4, extent=60)
-    rows = np.zeros_like(mask)
-    rows[200:300] = 1
-    np.testing.assert_array_equal(melt(painted, photo, rows, paint=0.4, extent=60)[200:300], whole[200:300])
+    kept = Kept(
+        photo, feather_mask(np.random.default_rng(2).random((700, 64)).astype(np.float32), sigma=6), 60
+    )
+    by_strips = melt(painted, kept, paint=0.4)
+    monkeypatch.setattr(fields, "STRIP_ROWS", 700)
+    np.testing.assert_array_equal(melt(painted, kept, paint=0.4), by_strips)
 
 
 def test_melting_in_place_gives_the_same_picture() -> None:
     painted, photo = picture(0, 300, 64), picture(1, 300, 64)
     mask = np.random.default_rng(2).random((300, 64)).astype(np.float32)
-    expected = melt(painted, photo, mask, paint=0.4, extent=60)
+    expected = melt(painted, Kept(photo, mask, 60), paint=0.4)
     other = np.zeros_like(painted)
-    np.testing.assert_array_equal(melt(painted, photo, mask, paint=0.4, extent=60, out=other), expected)
-    assert melt(painted, photo, mask, paint=0.4, extent=60, out=painted) is painted
+    np.testing.assert_array_equal(melt(painted, Kept(photo, mask, 60), paint=0.4, out=other), expected)
+    assert melt(painted, Kept(photo, mask, 60), paint=0.4, out=painted) is painted
     np.testing.assert_array_equal(painted, expected)
 
 
 def test_paint_draws_the_colour_of_the_face_to_that_of_the_painting() -> None:
     photo = np.full((120, 120, 3), (200, 150, 130), np.uint8)
-    painted = np.full((120, 120, 3), (120, 140, 200), np.uint8)
-    melted = melt(painted, photo, np.ones((120, 120), np.float32), paint=0.3, extent=60)
+    painted = np.full((120, 120, 3), (190, 150, 140), np.uint8)
+    melted = melt(painted, Kept(photo, np.ones((120, 120), np.float32), 60), paint=0.3)
     colour, _ = paint_weights(0.3)
-    expected = np.array([200, 150, 130]) + colour * (np.array([120, 140, 200]) - [200, 150, 130])
-    np.testing.assert_allclose(melted[60, 60], expected, atol=1)
+    expected = np.array([200, 150, 130]) + colour * np.array([-10, 0, 10])
+    np.testing.assert_allclose(melted[60, 60], expected, atol=2.5)
+
+
+levels = arrays(np.float32, (4, 4, 3), elements=st.floats(20, 235, width=32))
+
+
+@given(levels, levels)
+def test_skin_follows_no_further_than_it_may(photo: FloatImage, painted: FloatImage) -> None:
+    """Measured in the scikit-image's CIELAB; what leaves the cube of RGB is clipped and may be off a little."""
+    seated = seat(photo, painted, care=1.0)
+    mine, new = (rgb2lab(np.clip(x / 255.0, 0, 1)) for x in (photo, seated))
+    inside = ((seated > 1) & (seated < 254)).all(axis=-1)
+    assert (np.abs(new[..., 0] - mine[..., 0])[inside] < LIGHT + 0.5).all()
+    own, after = (lab[..., 1] + 1j * lab[..., 2] for lab in (mine, new))
+    coloured = inside & (np.abs(own) > 12)
+    assert (np.abs(np.angle(after * own.conj()))[coloured] < HUE + 0.05).all()
+    ratio = np.abs(after[coloured]) / np.abs(own[coloured])
+    assert ((ratio < CHROMA * 1.05) & (ratio > 0.95 / CHROMA)).all()
+
+
+@given(levels, levels)
+def test_without_care_skin_is_the_paintings_and_a_near_one_is_left_as_it_is(
+    photo: FloatImage, painted: FloatImage
+) -> None:
+    np.testing.assert_array_equal(seat(photo, painted, care=0.0), painted)
+    np.testing.assert_allclose(seat(photo, photo, care=1.0), photo, atol=0.5)
+
+
+def test_a_photo_without_colour_takes_that_of_the_painting() -> None:
+    photo, painted = np.full((4, 4, 3), 128, np.float32), np.full((4, 4, 3), (140, 128, 110), np.float32)
+    np.testing.assert_allclose(seat(photo, painted, care=1.0), painted, atol=0.5)
+
+
+@given(seeds)
+def test_colour_that_is_kept_is_the_photos_in_the_light_of_the_picture(seed: int) -> None:
+    base = np.random.default_rng(seed).integers(100, 156, (9, 8, 3)).astype(np.uint8)
+    photo = np.random.default_rng(seed + 1).integers(100, 156, (9, 8, 3)).astype(np.uint8)
+    moved = base.copy()
+    share = np.zeros((9, 8), np.float32)
+    share[:, 4:] = 1
+    keep_colour(moved, photo, share)
+    np.testing.assert_array_equal(moved[:, :4], base[:, :4])
+    luma = np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose((moved @ luma)[:, 4:], (base @ luma)[:, 4:], atol=1)
+    mine, wanted = (x - (x @ luma)[..., None] for x in (moved, photo))
+    np.testing.assert_allclose(mine[:, 4:], wanted[:, 4:], atol=1.01)
+
+
+def test_light_and_colour_change_over_inside_of_the_edge() -> None:
+    """At the edge itself both sides lie in the light of the painting."""
+    photo, painted = np.full((200, 200, 3), 150, np.uint8), np.full((200, 200, 3), 142, np.uint8)
+    mask = np.zeros((200, 200), np.float32)
+    mask[:, 100:] = 1
+    melted = melt(painted, Kept(photo, mask, 200), paint=0.3)[100, :, 0].astype(int)
+    assert np.abs(np.diff(melted)).max() <= 1
+    assert melted[190] > melted[101] >= melted[99]
 
 
 @given(st.floats(0, 1), st.floats(0, 1))
@@ -139,7 +198,7 @@ def test_no_function_writes_to_its_arguments() -> None:
     painted, photo = picture(0, 60, 60), picture(1, 60, 60)
     mask = np.random.default_rng(2).random((60, 60)).astype(np.float32)
     copies = painted.copy(), photo.copy(), mask.copy()
-    melt(painted, photo, mask, paint=0.5, extent=20)
+    melt(painted, Kept(photo, mask, 20), paint=0.5)
     refine_mask(mask, photo, radius=5)
     feather_mask(mask, sigma=3)
     for array, copy in zip((painted, photo, mask), copies, strict=True):

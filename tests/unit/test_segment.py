@@ -134,6 +134,22 @@ class Sided:
         return [probabilities]
 
 
+@given(st.integers(0, 150), st.integers(0, 150))
+def test_a_place_of_a_parsing_covers_what_the_whole_covers_there(y: int, x: int) -> None:
+    image = picture_with_discs(300, 300, [(150, 150, 50)])
+    parsing = LightSegmenter(SkinDisc())(image, (face_at(150, 150, 0.5),))
+    place = (slice(y, y + 120), slice(x, x + 90))
+    here = parsing.within(place).coverage(FACE_STRENGTHS)
+    np.testing.assert_allclose(here, parsing.coverage(FACE_STRENGTHS)[place], atol=0.02)
+
+
+def test_all_of_a_parsing_is_the_parsing() -> None:
+    parsing = LightSegmenter(SkinDisc())(picture_with_discs(64, 80, [(40, 30, 20)]), ())
+    everything = parsing.within((slice(None), slice(None)))
+    assert everything.shape == (64, 80)
+    np.testing.assert_array_equal(everything.labels(), parsing.labels())
+
+
 def test_the_extent_of_a_face_follows_its_scale() -> None:
     assert face_extent(face_at(50, 50, 1.0)) == pytest.approx(256, rel=1e-3)
     assert face_extent(face_at(50, 50, 0.25)) == pytest.approx(64, rel=1e-3)

@@ -164,7 +164,7 @@ def detect(
 ) -> None:
     """Find the faces of a picture."""
     from sfumato.io import picture_from
-    from sfumato.pipeline import describe_face
+    from sfumato.result import describe_face
 
     pipeline = build_chosen(context, choose_settings({"device": device, "exact": exact}))
     picture = picture_from(read_source(source))

@@ -73,8 +73,23 @@ def say_outcome(voice: Voice, outcome: "Outcome") -> None:
     if outcome.error:
         complain(outcome.error if source in outcome.error else f"{source}: {outcome.error}")
         return
-    faces = count_faces(len(cast(Sequence[object], (outcome.report or {})["faces"])))
-    voice.say(f"{source} -> {name_stream(outcome.job.target, 'output')} ({faces}, {outcome.seconds:.1f} s)")
+    report = outcome.report or {}
+    faces = count_faces(len(cast(Sequence[object], report["faces"])))
+    seam = describe_seams(cast(Mapping[str, Sequence[float | None]], report["scores"])["seam"])
+    target = name_stream(outcome.job.target, "output")
+    voice.say(f"{source} -> {target} ({faces}{seam}, {outcome.seconds:.1f} s)")
+
+
+def describe_seams(scores: Sequence[float | None]) -> str:
+    """Return the seam scores of the kept faces as a line shows them; nothing where no face has an edge.
+
+    >>> describe_seams([0.934]), describe_seams([1.31, None, 0.9]), describe_seams([None])
+    (', seam 0.93', ', seams 0.90 to 1.31', '')
+    """
+    known = [score for score in scores if score is not None]
+    if not known:
+        return ""
+    return f", seam {known[0]:.2f}" if len(known) == 1 else f", seams {min(known):.2f} to {max(known):.2f}"
 
 
 def name_stream(path: Path, side: str) -> str:

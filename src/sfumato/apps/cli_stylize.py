@@ -13,7 +13,8 @@ from sfumato.apps.cli_streams import explain_os_error, read_source, write_stream
 from sfumato.errors import OutputError, SfumatoError
 
 if TYPE_CHECKING:
-    from sfumato.pipeline import Pipeline, Result
+    from sfumato.pipeline import Pipeline
+    from sfumato.result import Result
 
 SOME_FAILED = 1
 """Exit code when some of several pictures failed."""

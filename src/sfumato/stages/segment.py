@@ -1,7 +1,7 @@
 """Parse a picture into the nine EasyPortrait classes, whole and again face by face; it blends nothing."""
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import TypeAlias
 
@@ -50,6 +50,17 @@ class Parsing:
     shape: tuple[int, int]
     whole: View
     faces: tuple[View, ...]
+
+    def within(self, place: tuple[slice, slice]) -> "Parsing":
+        """Return the parsing of one place of the picture, rows and columns."""
+        y0, x0 = (side.start or 0 for side in place)
+        height, width = (
+            side.indices(length)[1] - start
+            for side, length, start in zip(place, self.shape, (y0, x0), strict=True)
+        )
+        moved = np.array([[1.0, 0.0, x0], [0.0, 1.0, y0]])
+        views = [replace(view, matrix=compose(view.matrix, moved)) for view in (self.whole, *self.faces)]
+        return Parsing((height, width), views[0], tuple(views[1:]))
 
     def labels(self) -> Labels:
         """Return the likeliest class of each pixel; face classes count only where a face was looked at."""

@@ -1,0 +1,88 @@
+"""Hold what became of one picture; it makes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sfumato.io import Picture, write_picture
+from sfumato.seam import Seam
+from sfumato.stages.restore import FaceRestoration
+from sfumato.types import Face, Image, Layers, Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one picture.
+
+    Attributes:
+        picture: the painted picture with the alpha and metadata of the original.
+        faces: every face found, in the order of `sfumato detect`.
+        kept: indices of the faces that were kept.
+        restorations: sharpness and restoration weight of each kept face.
+        seams: how visible the edge of each kept face is; None where its mask has no edge.
+        mask: 1 where the photo was kept.
+        layers: original, restored, painted, mask and result; empty unless asked for.
+        timings: seconds of each stage.
+        models: sha256 of each model used, by name.
+    """
+
+    picture: Picture
+    faces: tuple[Face, ...]
+    kept: tuple[int, ...]
+    restorations: tuple[FaceRestoration, ...]
+    seams: tuple[Seam | None, ...]
+    mask: Mask
+    layers: Layers
+    timings: Mapping[str, float]
+    models: Mapping[str, str]
+
+    @property
+    def image(self) -> Image:
+        """Return the painted pixels."""
+        return self.picture.image
+
+    @property
+    def scores(self) -> Mapping[str, object]:
+        """Return the measures of the result: how much is kept; each kept face's sharpness, restoration and seam."""
+        return {
+            "kept_area": round(float(self.mask.mean()), 4),
+            "sharpness": [round(r.sharpness, 4) for r in self.restorations],
+            "restoration": [round(r.weight, 4) for r in self.restorations],
+            "seam": [None if seam is None else round(seam.score, 3) for seam in self.seams],
+        }
+
+    def save(
+        self,
+        path: Path | str,
+        *,
+        overwrite: bool = False,
+        metadata: Literal["keep", "strip"] = "keep",
+        quality: int = 92,
+    ) -> None:
+        """Write the painted picture; the format follows the suffix.
+
+        Raises:
+            OutputError: the file exists and `overwrite` is false, or it cannot be written.
+        """
+        write_picture(self.picture, Path(path), quality=quality, metadata=metadata, overwrite=overwrite)
+
+    def report(self) -> Mapping[str, object]:
+        """Return everything but pixels, ready for JSON."""
+        height, width = self.image.shape[:2]
+        return {
+            "size": [width, height],
+            "faces": [describe_face(face) | {"kept": k in self.kept} for k, face in enumerate(self.faces)],
+            "scores": self.scores,
+            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
+            "models": dict(self.models),
+        }
+
+
+def describe_face(face: Face) -> dict[str, object]:
+    """Return a face as JSON shows it: box, landmarks and score."""
+    return {
+        "box": [round(v, 2) for v in face.box],
+        "landmarks": [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
+        "score": round(face.score, 4),
+    }
