@@ -12,7 +12,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from sfumato.backends import OpenVinoBackend
 from sfumato.errors import MissingInputError
-from sfumato.evaluation.identity import MobileFaceNet, _small, identity_cosine, recognition_crop
+from sfumato.evaluation.identity import identity_cosine, recognition_batch
 from sfumato.evaluation.restoration import (
     LEVELS,
     feature_distance,
@@ -21,7 +21,9 @@ from sfumato.evaluation.restoration import (
     similarity_of_structure,
 )
 from sfumato.nets import restorer as nets
+from sfumato.nets.recogniser import MobileFaceNet
 from sfumato.nets.vgg import VggFeatures
+from sfumato.stages.likeness import recognition_crop
 from sfumato.training.degradation import Degradation
 from sfumato.training.loop import Schedule
 from sfumato.training.restorer import (
@@ -151,8 +153,8 @@ def test_the_crop_for_recognition_is_the_one_that_is_measured() -> None:
     """Two ways to one crop: by OpenCV for a picture, differentiable for a batch."""
     face = cv2.GaussianBlur(_face(2, 512), (0, 0), 4).astype(np.uint8)
     batch = torch.from_numpy(face.transpose(2, 0, 1)[None] / np.float32(255)).requires_grad_()
-    crop = recognition_crop(batch)
-    np.testing.assert_allclose(crop.detach().numpy()[0], _small(face), atol=0.02)
+    crop = recognition_batch(batch)
+    np.testing.assert_allclose(crop.detach().numpy()[0], recognition_crop(face), atol=0.02)
     crop.sum().backward()  # type: ignore[no-untyped-call]  # torch's own stub
     assert batch.grad is not None and float(batch.grad.abs().max()) > 0
 

@@ -9,9 +9,11 @@ import typer
 
 from sfumato.apps.cli_options import describe
 from sfumato.apps.cli_train_options import (
+    DATA,
     NETWORK,
     Minutes,
     Out,
+    PortraitsAmong,
     Seed,
     Steps,
     Vgg,
@@ -122,6 +124,41 @@ def train_restorer(
         from sfumato.training.restorer_options import LossWeights, RestorerOptions
     weights, schedule = pick(LossWeights, chosen), make_schedule(steps, minutes, seed)
     options = pick(RestorerOptions, chosen, weights=weights, schedule=schedule)
+    print(train(options, out, report))
+
+
+@train_app.command(
+    "recogniser",
+    help=describe(
+        "Train the light face recogniser, which measures likeness, after MobileFaceNet.",
+        "sfumato train recogniser --faces aligned --portraits people --teacher mobilefacenet.ckpt \\",
+        "    --out runs/recogniser --minutes 15",
+    ),
+)
+def train_recogniser(
+    faces: Annotated[
+        list[Path], folder_option("--faces", "Aligned 512x512 faces; may be given several times.")
+    ],
+    teacher: Annotated[Path, file_option("--teacher", "Weights of MobileFaceNet.")],
+    out: Out,
+    portraits: PortraitsAmong = None,
+    held_out: Annotated[
+        int, number_option("--held-out", "Last pictures of each folder, never trained on.", DATA, 1)
+    ] = 20,
+    width: Annotated[
+        float, number_option("--width", "Factor of the teacher's channels.", NETWORK, 0.1)
+    ] = 0.5,
+    steps: Steps = 20_000,
+    minutes: Minutes = None,
+    seed: Seed = 0,
+) -> None:
+    """Train the recogniser."""
+    chosen = locals()
+    with needing_pytorch():
+        from sfumato.training.recogniser import RecogniserOptions
+        from sfumato.training.recogniser import train_recogniser as train
+    schedule, folders = make_schedule(steps, minutes, seed), tuple(portraits or ())
+    options = pick(RecogniserOptions, chosen, faces=tuple(faces), portraits=folders, schedule=schedule)
     print(train(options, out, report))
 
 

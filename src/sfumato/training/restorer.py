@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sfumato.errors import MissingInputError
-from sfumato.evaluation.identity import MobileFaceNet, load_mobile_face_net
+from sfumato.evaluation.identity import load_mobile_face_net
 from sfumato.nets.discriminator import PatchDiscriminator
+from sfumato.nets.recogniser import MobileFaceNet
 from sfumato.nets.restorer import LightRestorer
 from sfumato.nets.vgg import VggFeatures, load_vgg
 from sfumato.training.degradation import degrade, draw_degradation
@@ -203,7 +204,7 @@ def train_restorer(options: RestorerOptions, run: Path, report: Callable[[str], 
     """Train into the folder `run`, resuming if it holds a checkpoint, and return the exported model's path."""
     refuse_other_start(run, "last.pt", options.start)
     write_config(run, asdict(options))
-    judge = load_mobile_face_net(options.recognition).requires_grad_(False) if options.recognition else None
+    judge = load_mobile_face_net(options.recognition) if options.recognition else None
     trainer = RestorerTrainer(options, read_faces(options.images), load_vgg(options.vgg), judge)
     steps = train(trainer, run, options.schedule, report)
     return export_restorer(trainer.average, options, run, steps)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional
 
-from sfumato.evaluation.identity import MobileFaceNet, recognition_crop
+from sfumato.evaluation.identity import recognition_batch
+from sfumato.nets.recogniser import MobileFaceNet
 from sfumato.nets.vgg import Features
 
 
@@ -49,6 +50,6 @@ def identity_loss(net: MobileFaceNet, restored: torch.Tensor, good: torch.Tensor
         restored, good: Nx3x512x512 in 0..1.
     """
     with torch.no_grad():
-        wanted = net(recognition_crop(good))
-    cosine = functional.cosine_similarity(net(recognition_crop(restored)), wanted)
+        wanted = net(recognition_batch(good))
+    cosine = functional.cosine_similarity(net(recognition_batch(restored)), wanted)
     return (1 - cosine).mean()
