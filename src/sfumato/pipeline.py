@@ -13,7 +13,7 @@ from sfumato.backends import Backend, check_device, make_backend
 from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights
 from sfumato.edges import Edge, choose_edge
 from sfumato.errors import InputError, SettingsError
-from sfumato.geometry import ALIGNED_SIZE, clip_box, crop_bounds, face_affine
+from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
 from sfumato.io import PictureSource, picture_from
 from sfumato.registry import ModelSpec, find_embedded, model_path
 from sfumato.restorers import open_restorer
@@ -24,7 +24,7 @@ from sfumato.stages.detect import LightDetector
 from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
 from sfumato.styles import open_style
-from sfumato.types import CLASSES, Detect, Face, Image, Labels, Layers, Mask, Transform
+from sfumato.types import CLASSES, Compare, Detect, Face, Image, Labels, Layers, Mask, Transform
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
 Restore: TypeAlias = Callable[[Image, Sequence[Face]], tuple[Image, tuple[FaceRestoration, ...]]]
@@ -41,6 +41,7 @@ class Pipeline:
         detect, restore, paint, segment: the stages; networks load when first used.
         settings: what `build_pipeline` was given.
         models: sha256 of each model, by name.
+        likeness: tells how much two aligned faces look like one person; None measures nothing.
     """
 
     detect_faces: Detect
@@ -49,6 +50,7 @@ class Pipeline:
     segment_faces: Segment
     settings: Settings
     models: Mapping[str, str] = field(default_factory=dict)
+    likeness: Compare | None = None
 
     def __call__(self, image: Image, *, mask: Mask | None = None) -> Image:
         """Return the painted picture of an sRGB array; see `stylize` for everything else."""
@@ -92,10 +94,13 @@ class Pipeline:
             if parsing is not None and self.settings.paint:
                 self._keep_eyes(result, restored, alpha, parsing, chosen)
         with _timed(timings, "measure"):
-            seams = tuple(_seam(image, result, alpha, faces[k]) for k in kept)
+            seams = tuple(_seam(image, result, alpha, face) for face in chosen)
+            alike = (
+                () if self.likeness is None else tuple(self._alike(image, result, face) for face in chosen)
+            )
         steps = _layers(image, restored, painted, alpha, result) if layers else {}
         picture = replace(original, image=result)
-        return Result(picture, faces, kept, restorations, seams, alpha, steps, timings, self.models)
+        return Result(picture, faces, kept, restorations, alike, seams, alpha, steps, timings, self.models)
 
     def detect(self, source: PictureSource) -> tuple[Face, ...]:
         """Return the faces of a picture, best score first."""
@@ -144,6 +149,12 @@ class Pipeline:
             part = Kept(photo[place], alpha[place], face_extent(face))
             edge = choose_edge(painted[place], part, paint=paint, feather=feather)
             alpha[place] = edge.draw(part.mask, part.photo, part.extent)
+
+    def _alike(self, image: Image, result: Image, face: Face) -> float:
+        """Return how much a face of the result looks like that of the photo."""
+        assert self.likeness is not None  # asked for only then
+        matrix = face_affine(face.points)
+        return self.likeness(align(image, matrix), align(result, matrix))
 
     def _keep_eyes(
         self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, faces: Sequence[Face]

@@ -20,6 +20,7 @@ class Result:
         faces: every face found, in the order of `sfumato detect`.
         kept: indices of the faces that were kept.
         restorations: sharpness and restoration weight of each kept face.
+        likeness: how much each kept face looks like that of the photo, a cosine; empty where nothing can tell.
         seams: how visible the edge of each kept face is; None where its mask has no edge.
         mask: 1 where the photo was kept.
         layers: original, restored, painted, mask and result; empty unless asked for.
@@ -31,6 +32,7 @@ class Result:
     faces: tuple[Face, ...]
     kept: tuple[int, ...]
     restorations: tuple[FaceRestoration, ...]
+    likeness: tuple[float, ...]
     seams: tuple[Seam | None, ...]
     mask: Mask
     layers: Layers
@@ -44,11 +46,13 @@ class Result:
 
     @property
     def scores(self) -> Mapping[str, object]:
-        """Return the measures of the result: how much is kept; each kept face's sharpness, restoration and seam."""
+        """Return the measures: how much is kept and, of each kept face, what was done and how it looks."""
         return {
             "kept_area": round(float(self.mask.mean()), 4),
             "sharpness": [round(r.sharpness, 4) for r in self.restorations],
             "restoration": [round(r.weight, 4) for r in self.restorations],
+            "restoration_turned_down": [r.turned_down for r in self.restorations],
+            "likeness": [round(cosine, 3) for cosine in self.likeness],
             "seam": [None if seam is None else round(seam.score, 3) for seam in self.seams],
         }
 

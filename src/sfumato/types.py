@@ -80,6 +80,9 @@ class Face:
 Detect: TypeAlias = Callable[[Image], Sequence[Face]]
 """Find faces, best score first."""
 
+Compare: TypeAlias = Callable[[Image, Image], float]
+"""Compare two pictures of one size."""
+
 Transform: TypeAlias = Callable[[Image], Image]
 """Map a picture to one of the same size (a stylizer, or a restorer of a 512x512 aligned crop)."""
 

@@ -89,6 +89,20 @@ def test_eyes_keep_their_colour_whatever_the_painting_does() -> None:
     assert shift["eyes"] < 0.4 * shift["skin"]
 
 
+def test_likeness_compares_each_kept_face_with_that_of_the_photo() -> None:
+    image = picture(1)
+
+    def compare(first: Image, second: Image) -> float:
+        return 1 - float(np.abs(first.astype(float) - second).mean()) / 255
+
+    same, other = (
+        replace(simple_pipeline(paint=paint, restore=0.0), likeness=compare).stylize(image)
+        for paint in (0.0, 1.0)
+    )
+    assert len(same.likeness) == len(same.kept) == 2
+    assert all(a > b for a, b in zip(same.likeness, other.likeness, strict=True))
+
+
 @given(st.integers(0, 1000))
 def test_full_paint_gives_the_painting(seed: int) -> None:
     image = picture(seed)
@@ -161,7 +175,8 @@ def test_the_report_holds_all_but_pixels() -> None:
     assert [face["kept"] for face in report["faces"]] == [True, True]  # type: ignore[attr-defined]
     stages = {"read", "detect", "restore", "segment", "stylize", "blend", "measure"}
     assert set(report["timings"]) == stages  # type: ignore[call-overload]
-    assert set(report["scores"]) == {"kept_area", "sharpness", "restoration", "seam"}  # type: ignore[call-overload]
+    measured = {"kept_area", "sharpness", "restoration", "restoration_turned_down", "likeness", "seam"}
+    assert set(report["scores"]) == measured  # type: ignore[call-overload]
 
 
 def test_a_painting_of_another_colour_shows_a_seam_and_the_photo_itself_none() -> None:

@@ -202,6 +202,23 @@ def test_strength_scales_what_a_soft_face_gets_and_the_input_stays_as_it_was() -
     assert 0 < np.abs(half.astype(int) - picture).mean() < moved
 
 
+@pytest.mark.parametrize(("tolerated", "share"), [(99.0, 1.0), (0.6, 0.5), (0.3, 0.25), (0.1, 0.0)])
+def test_a_restoration_that_makes_another_of_the_face_is_turned_down(tolerated: float, share: float) -> None:
+    """Likeness is here the part of the change that was made; more than is tolerated is another person."""
+    picture, faces = _drawn_face(6.0), [_face(FFHQ_TEMPLATE)]
+    full, _ = restore_faces(picture, faces, lambda _: _drawn_face(), 1.0)
+    whole = np.abs(full - picture.astype(float))
+
+    def likeness(crop: Image, restored: Image) -> float:
+        part = np.abs(restored - crop.astype(float)).sum() / whole.sum()
+        return float(part <= tolerated)
+
+    result, (report,) = restore_faces(picture, faces, lambda _: _drawn_face(), 1.0, likeness)
+    assert report.weight == share
+    assert report.turned_down == (share < 1)
+    assert np.array_equal(result, picture) == (share == 0)
+
+
 def test_a_face_cut_by_the_border_and_two_overlapping_faces_are_restored() -> None:
     canvas = np.full((300, 520, 3), 120, dtype=np.uint8)
     canvas[:, 140:] = _drawn_face(5.0)[100:400, 132:]

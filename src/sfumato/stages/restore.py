@@ -19,7 +19,7 @@ from sfumato.geometry import (
     unalign,
 )
 from sfumato.stages.planes import to_batch, to_picture
-from sfumato.types import Affine, Face, FloatImage, Image, Mask, Transform
+from sfumato.types import Affine, Compare, Face, FloatImage, Image, Mask, Transform
 
 _SHARP, _SOFT = 0.60, 0.30
 """Sharpness from which a face is left alone, and at which it is restored in full (see docs of `need`)."""
@@ -29,6 +29,9 @@ _LARGE, _SMALL = 2.0, 6.0
 
 _FADE = 0.16
 """Share of the crop's side over which a restoration fades in from each border."""
+
+ALIKE = 0.7
+"""Likeness of a face to its restoration below which the restoration is turned down."""
 
 _STRIP = 256
 """Rows of the picture that are changed at a time, so that memory stays flat for very large faces."""
@@ -41,10 +44,12 @@ class FaceRestoration:
     Attributes:
         sharpness: of its aligned crop before restoration, 0..1.
         weight: of the restoration that was added, 0..1; 0 means that the face kept its pixels exactly.
+        turned_down: whether more was asked for, but the face would have looked like somebody else.
     """
 
     sharpness: float
     weight: float
+    turned_down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,11 @@ class CropRestorer:
 
 
 def restore_faces(
-    image: Image, faces: Sequence[Face], restorer: Transform, strength: float
+    image: Image,
+    faces: Sequence[Face],
+    restorer: Transform,
+    strength: float,
+    likeness: Compare | None = None,
 ) -> tuple[Image, tuple[FaceRestoration, ...]]:
     """Restore every face by `strength` times its own need, one after the other.
 
@@ -68,6 +77,8 @@ def restore_faces(
     Args:
         restorer: maps an FFHQ-aligned 512x512 crop to its restoration.
         strength: 0..1.
+        likeness: how much two aligned crops look like one person; where a restoration falls below `ALIKE`, half of it
+            is added, or a quarter, or none.
     """
     result, report = image, []
     for face in faces:
@@ -75,11 +86,24 @@ def restore_faces(
         crop = align(result, matrix)
         sharpness = measure_sharpness(crop)
         weight = strength * need(sharpness, affine_scale(matrix))
+        asked = weight
+        if weight > 0:
+            difference = face_difference(crop, restorer(crop))
+            weight = weight if likeness is None else _tolerated(crop, difference, weight, likeness)
         if weight > 0:
             result = image.copy() if result is image else result
-            _add_difference(result, face_difference(crop, restorer(crop)), matrix, weight)
-        report.append(FaceRestoration(sharpness, weight))
+            _add_difference(result, difference, matrix, weight)
+        report.append(FaceRestoration(sharpness, weight, weight < asked))
     return result, tuple(report)
+
+
+def _tolerated(crop: Image, difference: FloatImage, weight: float, likeness: Compare) -> float:
+    """Return the weight, or the half or the quarter of it, by which the face still looks like itself, or 0."""
+    for share in (1.0, 0.5, 0.25):
+        restored = np.clip(np.rint(crop + share * weight * difference), 0, 255).astype(np.uint8)
+        if likeness(crop, restored) >= ALIKE:
+            return share * weight
+    return 0.0
 
 
 def measure_sharpness(crop: Image) -> float:
