@@ -11,7 +11,7 @@ import numpy as np
 
 from sfumato.backends import Backend, check_device, make_backend
 from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights
-from sfumato.edges import Edge, choose_edge
+from sfumato.edges import EDGES, Edge, choose_edge
 from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
 from sfumato.io import PictureSource, picture_from
@@ -42,6 +42,7 @@ class Pipeline:
         settings: what `build_pipeline` was given.
         models: sha256 of each model, by name.
         likeness: tells how much two aligned faces look like one person; None measures nothing.
+        edges: what is tried for the edge of each face; the one that shows least is taken.
     """
 
     detect_faces: Detect
@@ -51,6 +52,7 @@ class Pipeline:
     settings: Settings
     models: Mapping[str, str] = field(default_factory=dict)
     likeness: Compare | None = None
+    edges: Sequence[Edge] = EDGES
 
     def __call__(self, image: Image, *, mask: Mask | None = None) -> Image:
         """Return the painted picture of an sRGB array; see `stylize` for everything else."""
@@ -147,7 +149,7 @@ class Pipeline:
         for face in faces:
             place = _surroundings(face, photo)
             part = Kept(photo[place], alpha[place], face_extent(face))
-            edge = choose_edge(painted[place], part, paint=paint, feather=feather)
+            edge = choose_edge(painted[place], part, paint=paint, feather=feather, edges=self.edges)
             alpha[place] = edge.draw(part.mask, part.photo, part.extent)
 
     def _alike(self, image: Image, result: Image, face: Face) -> float:
