@@ -11,6 +11,7 @@ from sfumato.io import PICTURE_SUFFIXES, read_picture
 from sfumato.registry import Task, find_embedded, find_style, has_embedded, model_path
 from sfumato.settings import cache_folder
 from sfumato.stages.any_style import describe_manner
+from sfumato.stages.palette import InPalette, measure_palette
 from sfumato.stages.style_facts import KEY, StyleFacts, read_facts
 from sfumato.stages.stylize import make_stylizer
 from sfumato.types import Transform
@@ -23,6 +24,9 @@ FORM = 2
 
 GENERATORS = (".onnx", *WEIGHTS)
 """Suffixes of the files of generators."""
+
+BRUSH = "monet"
+"""The style in whose brush a picture's palette is painted, where no network knows its manner."""
 
 ANY_STYLE: tuple[Task, Task] = ("any-style-encoder", "any-style")
 """The networks that describe the manner of a picture and paint in it, by task and by name of their files."""
@@ -78,14 +82,18 @@ def open_style(style: str, device: str, *, exact: bool = False) -> Style:
 
 
 def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
-    """Return the style of a painting: its manner as one network describes it and another paints it."""
+    """Return the style of a painting: its manner where there are networks for it, else its palette in Monet's brush."""
+    _, digest = read_content(path, "style")
+    image = read_picture(path).image
+    files = _any_style_files()
+    if files is None:
+        brush = open_style(BRUSH, device, exact=exact)
+        return Style(InPalette(brush.paint, measure_palette(image)), str(path), digest)
     if device != "cpu":
         raise BackendMissingError(
             f"a style of a picture runs on the CPU only; use --device cpu, not {device}"
         )
-    _, digest = read_content(path, "style")
-    image = read_picture(path).image
-    encoder, painter = _any_style_files()
+    encoder, painter = files
     code = describe_manner(OpenVinoBackend(encoder, exact=True), image)
     text = inspect_model(painter, KEY).metadata
     if text is None:
@@ -96,19 +104,14 @@ def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
     return Style(make_stylizer(backend, read_facts(text, str(painter))), str(path), digest)
 
 
-def _any_style_files() -> tuple[Path, Path]:
-    """Return the networks for the manner of any picture: the embedded ones, or those that the user trained."""
+def _any_style_files() -> tuple[Path, Path] | None:
+    """Return the networks for the manner of any picture: the embedded ones, those that the user trained, or none."""
     if all(has_embedded(task) for task in ANY_STYLE):
         encoder, painter = (model_path(find_embedded(task)) for task in ANY_STYLE)
         return encoder, painter
     folder = cache_folder() / "any-style"
     encoder, painter = (folder / f"{task}.onnx" for task in ANY_STYLE)
-    if not (encoder.is_file() and painter.is_file()):
-        raise ModelError(
-            f"no networks for the manner of a picture are embedded; train them with sfumato train any-style and copy "
-            f"{encoder.name} and {painter.name} into {folder}"
-        )
-    return encoder, painter
+    return (encoder, painter) if encoder.is_file() and painter.is_file() else None
 
 
 def local_facts(model: Path, named: Path) -> StyleFacts:

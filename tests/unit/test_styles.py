@@ -326,15 +326,24 @@ def test_a_picture_is_a_style(tmp_path: Path, cache: Path, image: Image) -> None
     assert np.abs(painted - 255 * expected)[inner, inner].max() < 3  # its weights are stored as float16
 
 
-@pytest.mark.usefixtures("cache")
-def test_a_picture_without_networks_for_it_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_networks_for_the_manner_of_a_picture_run_on_the_cpu_alone(tmp_path: Path, cache: Path) -> None:
+    any_style_files(cache / "any-style")
     PIL.Image.new("RGB", (30, 40)).save(tmp_path / "style.png")
-    with pytest.raises(
-        ModelError, match="train them with sfumato train any-style and copy any-style-encoder"
-    ):
-        open_style(str(tmp_path / "style.png"), "cpu")
     with pytest.raises(BackendMissingError, match="use --device cpu, not cuda"):
         open_style(str(tmp_path / "style.png"), "cuda")
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_picture_without_networks_for_it_gives_its_palette(tmp_path: Path, image: Image) -> None:
+    PIL.Image.new("RGB", (30, 40), (200, 60, 40)).save(tmp_path / "red.png")
+    style = open_style(str(tmp_path / "red.png"), "cpu")
+    painted = style.paint(image)
+    plain = open_style("monet", "cpu").paint(image)
+    assert style.name == str(tmp_path / "red.png")
+    assert painted.shape == image.shape
+    mean, before = painted.mean((0, 1)), plain.mean((0, 1))
+    assert np.abs(mean - (200, 60, 40)).max() < 30 < np.abs(before - (200, 60, 40)).max()
+    assert painted.std() > 2  # light and brush stay
 
 
 @pytest.mark.parametrize("kind", ["light", "cyclegan"])

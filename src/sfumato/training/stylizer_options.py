@@ -29,7 +29,7 @@ class Weights:
     structure: float = 8.0
     colour: float = 12.0
     flatness: float = 6.0
-    grid: float = 200.0
+    grid: float = 800.0
     similarity: float = 10.0
     identity: float = 1.0
 
