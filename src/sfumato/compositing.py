@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sfumato.fields import blur, crop_rows, shrink, strips
+from sfumato.fields import blur, crop_rows, luma, shrink, strips
 from sfumato.types import FloatImage, Image, Mask
 
 SMALL_SIDE = 640
@@ -66,7 +66,7 @@ def melt(painted: Image, kept: Kept, *, paint: float, out: Image | None = None) 
     low_photo, low_painted = (_low_frequencies(image, kept.extent) for image in (photo, painted))
     apart = np.subtract(low_photo, low_painted, dtype=np.float32)
     light = apart + colour * (seat(low_photo, low_painted, care=1 - paint**2) - low_photo)
-    deep = _deep_inside(mask, kept.extent, (light.shape[0], light.shape[1]))
+    depth = _depth(mask, kept.extent, (light.shape[0], light.shape[1]))
     result = np.empty_like(painted) if out is None else out
     if result is not painted:
         np.copyto(result, painted)
@@ -76,7 +76,7 @@ def melt(painted: Image, kept: Kept, *, paint: float, out: Image | None = None) 
             continue
         place = (slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1))
         below, above, near = painted[place].astype(np.float32), photo[place].astype(np.float32), mask[place]
-        inner = near + colour * (np.minimum(crop_rows(deep, place, mask.shape), near) - near)
+        inner = near * (1 + colour * (crop_rows(depth, place, mask.shape) - 1))
         fine = (above - below) - crop_rows(apart, place, mask.shape)
         mixed = np.asarray(below + inner[..., None] * crop_rows(light, place, mask.shape), dtype=np.float32)
         mixed += ((1 - grain) * near)[..., None] * fine
@@ -122,10 +122,17 @@ def keep_colour(picture: Image, photo: Image, share: Mask) -> None:
         photo: HxWx3.
         share: HxW in 0..1.
     """
-    apart = photo.astype(np.float32) - picture
-    luma = apart @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    moved = picture + share[..., None] * (apart - luma[..., None])
-    picture[...] = np.clip(np.rint(moved), 0, 255)
+    touched = np.flatnonzero(share.any(axis=1))
+    if not len(touched):
+        return
+    for top, bottom in strips(int(touched[-1]) + 1):
+        columns = np.flatnonzero(share[top:bottom].any(axis=0))
+        if not len(columns):
+            continue
+        place = (slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1))
+        apart = photo[place].astype(np.float32) - picture[place]
+        moved = picture[place] + share[place][..., None] * (apart - luma(apart)[..., None])
+        picture[place] = np.clip(np.rint(moved), 0, 255)
 
 
 def paint_weights(paint: float) -> tuple[float, float]:
@@ -143,8 +150,14 @@ def _low_frequencies(image: Image, extent: float) -> FloatImage:
     return blur(shrink(image, scale), max(1.0, extent * scale / 6))
 
 
-def _deep_inside(mask: Mask, extent: float, shape: tuple[int, int]) -> Mask:
-    """Return, at a reduced size, a mask that falls to 0 within a sixteenth of the face inside the edge of `mask`."""
+def _depth(mask: Mask, extent: float, shape: tuple[int, int]) -> Mask:
+    """Return, at a reduced size, 1 deep inside of a mask, falling to 0 at its edge within a sixteenth of the face.
+
+    What is kept in part only is as deep as what is kept whole: it is measured against the highest value nearby.
+    """
     small = np.asarray(cv2.resize(mask, shape[::-1], interpolation=cv2.INTER_AREA), dtype=np.float32)
-    broad = blur(small, max(0.5, extent * shape[0] / mask.shape[0] / 16))
-    return np.clip(2 * broad - 1, 0, 1)
+    sigma = max(0.5, extent * shape[0] / mask.shape[0] / 16)
+    window = np.ones((2 * round(2 * sigma) + 1,) * 2, np.uint8)
+    highest = np.asarray(cv2.dilate(small, window), dtype=np.float32)
+    depth = np.clip(2 * blur(small, sigma) / np.maximum(highest, 1e-3) - 1, 0, 1)
+    return np.asarray(depth, dtype=np.float32)

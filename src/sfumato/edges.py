@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from sfumato.compositing import Kept, melt
-from sfumato.fields import blur, crop_rows, shrink
+from sfumato.fields import blur, grow_rows, shrink, strips
 from sfumato.masks import feather_mask, refine_mask
 from sfumato.seam import SEEN_EXTENT, Seam, measure_seam
 from sfumato.types import FloatImage, Image, Mask
@@ -28,18 +28,21 @@ class Edge:
     feather: float = 0.015
     neck: float = 0.0
 
-    def draw(self, mask: Mask, image: Image, extent: float) -> Mask:
+    def draw(self, kept: Kept, beyond: Mask | None = None) -> Mask:
         """Return the mask with its edge drawn.
 
         Args:
-            mask: HxW, 1 where the face is.
-            image: HxWx3, whose edges are followed.
-            extent: height of the face in pixels.
+            kept: the photo, whose edges are followed, the mask, and the height of the face.
+            beyond: HxW, 1 where skin beyond the face may be kept with it; None keeps none.
         """
-        drawn = feather_mask(
-            refine_mask(mask, image, radius=self.radius * extent), sigma=self.feather * extent
-        )
-        return np.maximum(drawn, _skin_beyond(drawn, image, self.neck * extent)) if self.neck else drawn
+        refined = refine_mask(kept.mask, kept.photo, radius=self.radius * kept.extent)
+        drawn = feather_mask(refined, sigma=self.feather * kept.extent)
+        if self.neck and beyond is not None:
+            skin = _skin_beyond(replace(kept, mask=drawn), beyond, self.neck * kept.extent)
+            for rows in strips(drawn.shape[0]):
+                part = drawn[slice(*rows)]
+                np.maximum(part, grow_rows(skin, rows, drawn.shape), out=part)
+        return drawn
 
 
 EDGES = (Edge(), Edge(neck=0.12), Edge(feather=0.03), Edge(feather=0.03, neck=0.12))
@@ -56,7 +59,7 @@ SKIN_LIGHT, SKIN_COLOUR = 14.0, 7.0
 
 
 def choose_edge(
-    painted: Image, kept: Kept, *, paint: float, feather: float, edges: Sequence[Edge] = EDGES
+    painted: Image, kept: Kept, beyond: Mask | None, *, paint: float, edges: Sequence[Edge] = EDGES
 ) -> Edge:
     """Return the edge whose seam shows least when the face is melted into the painting.
 
@@ -65,36 +68,35 @@ def choose_edge(
     Args:
         painted: HxWx3, the surroundings of the face.
         kept: the photo there, its mask without an edge drawn, and the height of the face.
-        feather: factor of the softness of each edge.
+        beyond: as for `Edge.draw`.
+        edges: what is tried; the first counts as best unless another is clearly better.
     """
     scale = min(1.0, SEEN_EXTENT / kept.extent)
     over, photo = (_picture(shrink(image, scale)) for image in (painted, kept.photo))
     small = Kept(photo, shrink(kept.mask, scale), kept.extent * scale)
-    tried = [replace(edge, feather=edge.feather * feather) for edge in edges]
-    seams = [_seam_of(edge, over, small, paint) for edge in tried]
+    around = None if beyond is None else shrink(beyond, scale)
+    seams = [_seam_of(over, replace(small, mask=edge.draw(small, around)), paint) for edge in edges]
     scores = [np.inf if seam is None else seam.score for seam in seams]
     best = int(np.argmin(scores))
-    return tried[best] if scores[best] < GAIN * scores[0] else tried[0]
+    return edges[best] if scores[best] < GAIN * scores[0] else edges[0]
 
 
-def _seam_of(edge: Edge, painted: Image, kept: Kept, paint: float) -> Seam | None:
-    drawn = replace(kept, mask=edge.draw(kept.mask, kept.photo, kept.extent))
-    return measure_seam(kept.photo, melt(painted, drawn, paint=paint), drawn.mask, extent=kept.extent)
+def _seam_of(painted: Image, kept: Kept, paint: float) -> Seam | None:
+    return measure_seam(kept.photo, melt(painted, kept, paint=paint), kept.mask, extent=kept.extent)
 
 
-def _skin_beyond(mask: Mask, image: Image, reach: float) -> Mask:
-    """Return how far the surroundings of the mask are near it and of the colour of what it holds."""
-    scale = min(1.0, SKIN_SIDE / max(mask.shape))
-    small, seen = shrink(mask, scale), shrink(image, scale)
+def _skin_beyond(kept: Kept, beyond: Mask, reach: float) -> Mask:
+    """Return, at a reduced size, how far what lies beyond the mask is near it and of the colour of what it holds."""
+    scale = min(1.0, SKIN_SIDE / max(kept.mask.shape))
+    small, seen = shrink(kept.mask, scale), shrink(kept.photo, scale)
     lab = cv2.cvtColor(blur(seen, 1.0) / np.float32(255), cv2.COLOR_RGB2LAB)
     inside = np.asarray(lab[small > 0.9], dtype=np.float32)
     if not len(inside):
-        return np.zeros_like(mask)
+        return np.zeros_like(small)
     distance = ((lab - np.median(inside, axis=0)) / (SKIN_LIGHT, SKIN_COLOUR, SKIN_COLOUR)) ** 2
-    alike = np.exp2(-distance.sum(axis=-1)).astype(np.float32)
+    alike = blur(np.exp2(-distance.sum(axis=-1)).astype(np.float32), 1.0)
     near = np.clip(2 * blur(small, reach * scale), 0, 1)
-    whole = (slice(0, mask.shape[0]), slice(0, mask.shape[1]))
-    return crop_rows(np.asarray(near * blur(alike, 1.0), dtype=np.float32), whole, mask.shape)
+    return np.asarray(near * alike * shrink(beyond, scale), dtype=np.float32)
 
 
 def _picture(levels: FloatImage) -> Image:

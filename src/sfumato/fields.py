@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sfumato.types import Image, Mask
+from sfumato.types import FloatImage, Image, Mask
 
 STRIP_ROWS = 256
 """Rows that are computed at a time, so that memory does not grow with the picture."""
@@ -50,3 +50,9 @@ def strips(height: int) -> Iterator[tuple[int, int]]:
     """Yield the first row of each strip and the row after its last."""
     for top in range(0, height, STRIP_ROWS):
         yield top, min(top + STRIP_ROWS, height)
+
+
+def luma(levels: Image | FloatImage) -> NDArray[np.float32]:
+    """Return HxW luma (ITU-R BT.601) of RGB, in its units."""
+    weighted = levels.astype(np.float32, copy=False) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.asarray(weighted, dtype=np.float32)

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from sfumato.fields import blur, grow_rows, shrink, strips
-from sfumato.types import FloatImage, Image, Mask
+from sfumato.fields import blur, grow_rows, luma, shrink, strips
+from sfumato.types import Image, Mask
 
 GUIDE_SIDE = 768
 """Longer side in pixels at which the coefficients of the guided filter are computed."""
@@ -23,12 +23,12 @@ def refine_mask(mask: Mask, image: Image, *, radius: float, smoothness: float = 
     """
     scale = min(1.0, GUIDE_SIDE / max(mask.shape))
     slope, offset = _guide_coefficients(
-        shrink(mask, scale), _luminance(shrink(image, scale)), radius * scale, smoothness
+        shrink(mask, scale), luma(shrink(image, scale)) / np.float32(255), radius * scale, smoothness
     )
     refined = np.empty_like(mask)
     for rows in strips(mask.shape[0]):
         a, b = (grow_rows(field, rows, mask.shape) for field in (slope, offset))
-        edge = a * _luminance(image[slice(*rows)]) + b
+        edge = a * luma(image[slice(*rows)]) / 255 + b
         refined[slice(*rows)] = np.clip((edge - 0.05) / 0.9, 0, 1)
     return refined
 
@@ -57,9 +57,3 @@ def feather_mask(mask: Mask, *, sigma: float) -> Mask:
     for rows in strips(mask.shape[0]):
         np.clip(grow_rows(small, rows, mask.shape), 0, 1, out=feathered[slice(*rows)])
     return feathered
-
-
-def _luminance(image: Image | FloatImage) -> Mask:
-    """Return Rec. 601 luma in 0..1."""
-    luma = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    return np.asarray(luma / 255, dtype=np.float32)

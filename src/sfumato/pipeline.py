@@ -24,13 +24,16 @@ from sfumato.stages.detect import LightDetector
 from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
 from sfumato.styles import open_style
-from sfumato.types import CLASSES, Compare, Detect, Face, Image, Labels, Layers, Mask, Transform
+from sfumato.types import CLASSES, FACE_CLASSES, Compare, Detect, Face, Image, Labels, Layers, Mask, Transform
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
 Restore: TypeAlias = Callable[[Image, Sequence[Face]], tuple[Image, tuple[FaceRestoration, ...]]]
 
 EYES = tuple(float(name in ("left_eye", "right_eye")) for name in CLASSES)
 """Strength of each class in the mask of the eyes."""
+
+PERSON = tuple(float(name == "person") for name in CLASSES)
+"""Strength of each class in the mask of what belongs to persons but to no face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +86,18 @@ class Pipeline:
             restored, restorations = self._restored(image, [faces[k] for k in kept])
         with _timed(timings, "segment"):
             parsing = self._parsing(image, faces) if mask is None else None
-            alpha = self._coverage(image, parsing, kept) if mask is None else mask
+            alpha = self._coverage(image, parsing, kept) if mask is None else np.asarray(mask, np.float32)
         with _timed(timings, "stylize"):
             painted = self._painted(image)
         with _timed(timings, "blend"):
             chosen = [faces[k] for k in kept]
             if parsing is not None:
-                self._draw_edges(alpha, painted, restored, chosen)
+                self._draw_edges(alpha, painted, restored, parsing, {k: faces[k] for k in kept})
             target = None if layers or np.may_share_memory(painted, image) else painted
             part = Kept(restored, alpha, _typical_extent(chosen, image))
             result = melt(painted, part, paint=self.settings.paint, out=target)
             if parsing is not None and self.settings.paint:
-                self._keep_eyes(result, restored, alpha, parsing, chosen)
+                self._keep_eyes(result, restored, alpha, parsing, {k: faces[k] for k in kept})
         with _timed(timings, "measure"):
             seams = tuple(_seam(image, result, alpha, face) for face in chosen)
             alike = (
@@ -134,23 +137,29 @@ class Pipeline:
         return self.segment_faces(image, faces)
 
     def _coverage(self, image: Image, parsing: Parsing | None, kept: Sequence[int]) -> Mask:
-        """Return where and how far the photo is kept, before its edges are drawn."""
-        if parsing is None:
+        """Return where and how far whole persons are kept; faces alone are laid in one by one, with their edges."""
+        if parsing is None or not self.settings.class_strengths[1]:
             return np.zeros(image.shape[:2], np.float32)
         return parsing.coverage(self.settings.class_strengths, kept)
 
-    def _draw_edges(self, alpha: Mask, painted: Image, photo: Image, faces: Sequence[Face]) -> None:
+    def _draw_edges(
+        self, alpha: Mask, painted: Image, photo: Image, parsing: Parsing, kept: Mapping[int, Face]
+    ) -> None:
         """Draw the edges of the mask, in place: of each face as it shows least, of persons as those of the picture."""
-        feather, paint = self.settings.feather, self.settings.paint
-        if self.settings.class_strengths[1] > 0:
-            edge = Edge(feather=Edge().feather * feather)
-            alpha[...] = edge.draw(alpha, photo, _typical_extent(faces, photo))
+        strengths = self.settings.class_strengths
+        edges = [replace(edge, feather=edge.feather * self.settings.feather) for edge in self.edges]
+        if strengths[1] > 0:
+            whole = Kept(photo, alpha, _typical_extent(tuple(kept.values()), photo))
+            alpha[...] = edges[0].draw(whole)
             return
-        for face in faces:
+        entire = all(strengths[k] == 1 for k in FACE_CLASSES)  # or skin beyond a part would be another part
+        for index, face in kept.items():
             place = _surroundings(face, photo)
-            part = Kept(photo[place], alpha[place], face_extent(face))
-            edge = choose_edge(painted[place], part, paint=paint, feather=feather, edges=self.edges)
-            alpha[place] = edge.draw(part.mask, part.photo, part.extent)
+            here = parsing.within(place)
+            part = Kept(photo[place], here.coverage(strengths, (index,)), face_extent(face))
+            beyond = here.coverage(PERSON) if entire else None
+            edge = choose_edge(painted[place], part, beyond, paint=self.settings.paint, edges=edges)
+            np.maximum(alpha[place], edge.draw(part, beyond), out=alpha[place])
 
     def _alike(self, image: Image, result: Image, face: Face) -> float:
         """Return how much a face of the result looks like that of the photo."""
@@ -159,13 +168,13 @@ class Pipeline:
         return self.likeness(align(image, matrix), align(result, matrix))
 
     def _keep_eyes(
-        self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, faces: Sequence[Face]
+        self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, kept: Mapping[int, Face]
     ) -> None:
         """Give the eyes that are kept the colour they had, in place."""
         _, grain = paint_weights(self.settings.paint)
-        for face in faces:
+        for index, face in kept.items():
             place = _surroundings(face, photo)
-            eyes = parsing.within(place).coverage(EYES)
+            eyes = parsing.within(place).coverage(EYES, (index,))
             keep_colour(result[place], photo[place], (1 - grain) * alpha[place] * eyes)
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.fields import shrink
 from sfumato.types import Image, Mask
 
 Field = NDArray[np.float32]
@@ -58,7 +59,7 @@ def measure_seam(original: Image, result: Image, mask: Mask, *, extent: float) -
     """
     scale = min(1.0, SEEN_EXTENT / extent)
     reach = max(2.0, REACH * extent * scale)
-    points, normals = edge_of(_reduced(mask, scale))
+    points, normals = edge_of(shrink(mask, scale))
     if len(points) < FEWEST:
         return None
     before, after = (_steps(_lab(image, scale), points, reach * normals) for image in (original, result))
@@ -107,12 +108,5 @@ def _at(field: NDArray[Any], x: Field, y: Field) -> Field:
 
 
 def _lab(image: Image, scale: float) -> Field:
-    levels = _reduced(image, scale) / np.float32(255)
+    levels = shrink(image, scale) / np.float32(255)
     return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2LAB), dtype=np.float32)
-
-
-def _reduced(field: Image | Mask, scale: float) -> Field:
-    if scale >= 1:
-        return field.astype(np.float32)
-    height, width = (max(1, round(side * scale)) for side in field.shape[:2])
-    return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)

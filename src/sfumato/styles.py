@@ -111,7 +111,12 @@ def _any_style_files() -> tuple[Path, Path] | None:
         return encoder, painter
     folder = cache_folder() / "any-style"
     encoder, painter = (folder / f"{task}.onnx" for task in ANY_STYLE)
-    return (encoder, painter) if encoder.is_file() and painter.is_file() else None
+    there = [path.is_file() for path in (encoder, painter)]
+    if any(there) and not all(there):
+        raise ModelError(
+            f"{folder} holds one of {encoder.name} and {painter.name}; add the other or remove it"
+        )
+    return (encoder, painter) if all(there) else None
 
 
 def local_facts(model: Path, named: Path) -> StyleFacts:

@@ -131,6 +131,16 @@ def test_colour_that_is_kept_is_the_photos_in_the_light_of_the_picture(seed: int
     np.testing.assert_allclose(mine[:, 4:], wanted[:, 4:], atol=1.01)
 
 
+@given(st.floats(0.2, 1))
+def test_what_is_kept_in_part_is_kept_by_that_part(share: float) -> None:
+    """A skin of strength 0.5 took nearly all of the painting's light under the photo's detail."""
+    photo, painted = np.full((90, 90, 3), 150, np.uint8), np.full((90, 90, 3), 142, np.uint8)
+    mask = np.full((90, 90), share, np.float32)
+    whole = melt(painted, Kept(photo, np.ones_like(mask), 60), paint=0.3)[45, 45, 0]
+    part = melt(painted, Kept(photo, mask, 60), paint=0.3)[45, 45, 0]
+    assert part == pytest.approx(142 + share * (whole - 142.0), abs=1)
+
+
 def test_light_and_colour_change_over_inside_of_the_edge() -> None:
     """At the edge itself both sides lie in the light of the painting."""
     photo, painted = np.full((200, 200, 3), 150, np.uint8), np.full((200, 200, 3), 142, np.uint8)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from skimage.metrics import peak_signal_noise_ratio
 
 from sfumato.backends import OpenVinoBackend
-from sfumato.errors import MissingInputError
+from sfumato.errors import InputError, MissingInputError
 from sfumato.evaluation.identity import identity_cosine, recognition_batch
 from sfumato.evaluation.restoration import (
     LEVELS,
@@ -30,6 +30,7 @@ from sfumato.training.restorer import (
     RestorerTrainer,
     draw_crop,
     read_faces,
+    train_restorer,
 )
 from sfumato.training.restorer_export import export_restorer
 from sfumato.training.restorer_losses import identity_loss, local_deviation
@@ -186,3 +187,21 @@ def test_a_training_goes_on_from_a_model(vgg: VggFeatures, tmp_path: Path) -> No
     trainer = RestorerTrainer(options, [_face(0)], vgg)
     for mine in (trainer.net, trainer.average):
         torch.testing.assert_close(dict(mine.state_dict()), dict(net.state_dict()))
+
+
+def test_a_run_that_was_cut_off_goes_on_from_the_same_start_and_from_no_other(
+    vgg: VggFeatures, tmp_path: Path
+) -> None:
+    """It could not: what it was to compare with was not in the file that it had written."""
+    faces, run = tmp_path / "faces", tmp_path / "run"
+    faces.mkdir()
+    cv2.imwrite(str(faces / "0.png"), _face(0))
+    torch.save(vgg.layers.state_dict(), tmp_path / "vgg.pth")
+    net = nets.LightRestorer()
+    save_file(net.state_dict(), tmp_path / "start.safetensors")
+    options = replace(_options(2), images=faces, vgg=tmp_path / "vgg.pth")
+    train_restorer(options, run, print)
+    longer = replace(options, schedule=replace(options.schedule, steps=3))
+    assert train_restorer(longer, run, print).is_file()
+    with pytest.raises(InputError, match="started from fresh weights"):
+        train_restorer(replace(longer, start=tmp_path / "start.safetensors"), run, print)

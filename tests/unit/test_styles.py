@@ -333,6 +333,14 @@ def test_networks_for_the_manner_of_a_picture_run_on_the_cpu_alone(tmp_path: Pat
         open_style(str(tmp_path / "style.png"), "cuda")
 
 
+def test_one_of_the_two_networks_is_not_enough(tmp_path: Path, cache: Path) -> None:
+    any_style_files(cache / "any-style")
+    (cache / "any-style" / "any-style.onnx").unlink()
+    PIL.Image.new("RGB", (30, 40)).save(tmp_path / "style.png")
+    with pytest.raises(ModelError, match="add the other or remove it"):
+        open_style(str(tmp_path / "style.png"), "cpu")
+
+
 @pytest.mark.usefixtures("cache")
 def test_a_picture_without_networks_for_it_gives_its_palette(tmp_path: Path, image: Image) -> None:
     PIL.Image.new("RGB", (30, 40), (200, 60, 40)).save(tmp_path / "red.png")

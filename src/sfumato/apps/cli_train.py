@@ -143,7 +143,7 @@ def train_recogniser(
     out: Out,
     portraits: PortraitsAmong = None,
     held_out: Annotated[
-        int, number_option("--held-out", "Last pictures of each folder, never trained on.", DATA, 1)
+        int, number_option("--held-out", "Last pictures of each folder, never trained on.", DATA, 2)
     ] = 20,
     width: Annotated[
         float, number_option("--width", "Factor of the teacher's channels.", NETWORK, 0.1)

@@ -45,13 +45,13 @@ class InPalette:
         """Return the painted picture, of the same size."""
         painted = self.paint(image)
         own = measure_palette(painted)
-        matrix = transfer(own, self.palette)
+        matrix, moved = transfer(own, self.palette), np.empty_like(painted)
         for top, bottom in strips(painted.shape[0]):
             lab = _lab(painted[top:bottom])
-            moved = (lab - own.mean) @ matrix.T + self.palette.mean
-            rgb = cv2.cvtColor(moved.astype(np.float32), cv2.COLOR_LAB2RGB)
-            painted[top:bottom] = np.rint(255 * np.clip(rgb, 0, 1))
-        return painted
+            wanted = (lab - own.mean) @ matrix.T + self.palette.mean
+            rgb = cv2.cvtColor(wanted.astype(np.float32), cv2.COLOR_LAB2RGB)
+            moved[top:bottom] = np.rint(255 * np.clip(rgb, 0, 1))
+        return moved
 
 
 def measure_palette(image: Image) -> Palette:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import Backend
+from sfumato.fields import luma
 from sfumato.geometry import (
     ALIGNED_SIZE,
     affine_scale,
@@ -175,7 +176,7 @@ def face_difference(crop: Image, restored: Image) -> FloatImage:
     skin tone, shading and eye colour stay those of the photo. A crop without any colour gains none.
     """
     difference = restored.astype(np.float32) - crop.astype(np.float32)
-    light = difference @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    light = luma(difference)
     colour = difference - light[..., None]
     scale = crop.shape[0] / ALIGNED_SIZE
     light = np.subtract(light, cv2.GaussianBlur(light, (0, 0), 24.0 * scale), dtype=np.float32)

@@ -105,7 +105,9 @@ class AnyStyleModule(pl.LightningModule):
         over, code = photos + batch["canvas"], self.net.encoder(styles)
         painted = self.net.painter(over, code)
         seen = vgg(painted)
-        grid = grid_loss(lambda piece: self.net.painter(piece, code), over, painted, self.global_step)
+        grid = painted.new_zeros(())
+        if options.grid and not self.net.painter.training:  # else its statistics would differ, too
+            grid = grid_loss(lambda piece: self.net.painter(piece, code), over, painted, self.global_step)
         return {
             "gram": options.gram * gram_error(seen, manner),
             "moments": options.moments * moment_error(seen, manner),

@@ -99,7 +99,8 @@ def write_any_style_card(
             "VGG19 to relu3_1, used in the losses only, no part of the model: weights from ImageNet",
         ),
         licence="that of the data allows what it allows; the code is under Apache-2.0",
-        command="sfumato train any-style --photos DIR --portraits DIR --styles DIR --vgg FILE",
+        command="sfumato train any-style --photos DIR --portraits DIR --styles DIR --vgg FILE"
+        + (f" --start {options.network.start.name}" if options.network.start else ""),
         steps=steps,
         minutes=minutes,
         seed=options.run.seed,

@@ -92,6 +92,13 @@ def degrade(image: Image, degradation: Degradation, rng: np.random.Generator) ->
     Wang et al., "GFPGAN", 2021, equation 1. `rng` draws the noise only.
     """
     height, width = image.shape[:2]
+    small = damage(image, degradation, rng)
+    return _round(_resize(small.astype(np.float32), (width, height), degradation.up))
+
+
+def damage(image: Image, degradation: Degradation, rng: np.random.Generator) -> Image:
+    """Return the damaged picture before it is enlarged again, as it would lie in a small file."""
+    height, width = image.shape[:2]
     values = image.astype(np.float32)
     if max(degradation.blur) > 0:
         kernel = gaussian_kernel(degradation.blur, degradation.angle)
@@ -101,8 +108,7 @@ def degrade(image: Image, degradation: Degradation, rng: np.random.Generator) ->
         values = _resize(values, (_side(width, degradation), _side(height, degradation)), degradation.down)
     if degradation.noise > 0:
         values = values + rng.standard_normal(values.shape, dtype=np.float32) * np.float32(degradation.noise)
-    small = compress(_round(values), degradation.quality)
-    return _round(_resize(small.astype(np.float32), (width, height), degradation.up))
+    return compress(_round(values), degradation.quality)
 
 
 def gaussian_kernel(sigmas: tuple[float, float], angle: float) -> NDArray[np.float32]:

@@ -203,7 +203,7 @@ def _tensor(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> torch.Te
 def train_restorer(options: RestorerOptions, run: Path, report: Callable[[str], None]) -> Path:
     """Train into the folder `run`, resuming if it holds a checkpoint, and return the exported model's path."""
     refuse_other_start(run, "last.pt", options.start)
-    write_config(run, asdict(options))
+    write_config(run, {"task": "restorer", "options": asdict(options)})
     judge = load_mobile_face_net(options.recognition) if options.recognition else None
     trainer = RestorerTrainer(options, read_faces(options.images), load_vgg(options.vgg), judge)
     steps = train(trainer, run, options.schedule, report)

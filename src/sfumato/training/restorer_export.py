@@ -39,6 +39,7 @@ def describe_restorer(
             "research), damaged on the way",
             f"{options.vgg.name}: VGG19 (ImageNet) compares pictures during training; no weight of it is contained",
             *_recognised(options),
+            *_started(options),
         ),
         licence="non-commercial research, as its training data",
         command=_command(options),
@@ -59,6 +60,14 @@ def _recognised(options: RestorerOptions) -> tuple[str, ...]:
         return ()
     return (
         f"{options.recognition.name}: MobileFaceNet tells persons apart in training; no weight is contained",
+    )
+
+
+def _started(options: RestorerOptions) -> tuple[str, ...]:
+    return (
+        (f"training began from the weights of {options.start.name}, which saw the same kinds of data",)
+        if options.start
+        else ()
     )
 
 

@@ -63,8 +63,7 @@ def refuse_other_start(run: Path, checkpoint: str, start: Path | None) -> None:
     config = run / "config.json"
     if not (run / checkpoint).exists() or not config.exists():
         return
-    options = json.loads(config.read_text(encoding="utf-8"))["options"]
-    before = options.get("start")
+    before = json.loads(config.read_text(encoding="utf-8")).get("options", {}).get("start")
     if before != (str(start) if start else None):
         raise InputError(
             f"{run} holds a run that started from {before or 'fresh weights'}; use another --out, or the same --start"

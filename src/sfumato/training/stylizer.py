@@ -158,7 +158,9 @@ class StylizerTrainer:
         scores = self.discriminator(painted)
         self.discriminator.requires_grad_(True)
         losses = picture_losses(painted, photos, self._options)
-        losses["grid"] = grid_loss(self.generator, over, painted, self._steps_taken())
+        losses["grid"] = painted.new_zeros(())
+        if self._options.weights.grid and not self.generator.training:  # or its statistics would differ
+            losses["grid"] = grid_loss(self.generator, over, painted, self._steps_taken())
         if self._options.weights.content:
             with torch.no_grad():
                 layout = self._vgg(photos)
