@@ -262,6 +262,7 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
         models={
             **{spec.name: spec.sha256 for spec in specs.values()},
             **{opened.name: opened.sha256 for opened in (restorer, style)},
+            **style.also,
         },
     )
 

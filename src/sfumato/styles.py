@@ -1,7 +1,8 @@
 """Open the style that a name or a file stands for and return the stage that paints in it; it trains nothing."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfumato.backends import ModelShape, OpenVinoBackend, inspect_model, make_backend
@@ -37,12 +38,14 @@ class Style:
     """A stage that paints, and what it is called.
 
     Attributes:
-        sha256: of the model's file.
+        sha256: of the model's file, or of the picture.
+        also: sha256 of each further model that paints, by name.
     """
 
     paint: Transform
     name: str
     sha256: str
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 def open_style(style: str, device: str, *, exact: bool = False) -> Style:
@@ -88,7 +91,8 @@ def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
     files = _any_style_files()
     if files is None:
         brush = open_style(BRUSH, device, exact=exact)
-        return Style(InPalette(brush.paint, measure_palette(image)), str(path), digest)
+        paint = InPalette(brush.paint, measure_palette(image))
+        return Style(paint, str(path), digest, {brush.name: brush.sha256})
     if device != "cpu":
         raise BackendMissingError(
             f"a style of a picture runs on the CPU only; use --device cpu, not {device}"

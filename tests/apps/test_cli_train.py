@@ -102,7 +102,7 @@ def test_a_missing_folder_is_one_line(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "task", ["detector", "segmenter", "stylizer", "stylizer-light", "any-style", "restorer"]
+    "task", ["detector", "segmenter", "stylizer", "stylizer-light", "any-style", "restorer", "recogniser"]
 )
 def test_every_training_has_help_with_examples_and_a_budget(cli: Cli, task: str) -> None:
     text = cli("train", task, "--help").text

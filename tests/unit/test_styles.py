@@ -348,6 +348,7 @@ def test_a_picture_without_networks_for_it_gives_its_palette(tmp_path: Path, ima
     painted = style.paint(image)
     plain = open_style("monet", "cpu").paint(image)
     assert style.name == str(tmp_path / "red.png")
+    assert style.also == {"monet-light": find_style("monet").sha256}
     assert painted.shape == image.shape
     mean, before = painted.mean((0, 1)), plain.mean((0, 1))
     assert np.abs(mean - (200, 60, 40)).max() < 30 < np.abs(before - (200, 60, 40)).max()

@@ -104,7 +104,10 @@ def train_restorer(
         ),
     ] = None,
     pixels_only: Annotated[
-        int, number_option("--pixels-only", "First steps that compare pixels only.", NETWORK, 0)
+        int,
+        number_option(
+            "--pixels-only", "First steps in which VGG19 and the discriminator do not count.", NETWORK, 0
+        ),
     ] = 1600,
     feature: Annotated[float, number_option("--feature", "Weight of VGG19's activations.", NETWORK, 0)] = 1.0,
     texture: Annotated[float, number_option("--texture", "Weight of their deviations.", NETWORK, 0)] = 0.5,
