@@ -30,6 +30,7 @@ from sfumato.training.loop import (
     Report,
     Schedule,
     mixed_precision,
+    set_layout,
     train,
     update_average,
     write_config,
@@ -79,6 +80,8 @@ class RecogniserTrainer:
         self._options, self._faces, self._teacher = options, faces, teacher
         self.net, self.average = MobileFaceNet(options.width), MobileFaceNet(options.width).eval()
         self.average.load_state_dict(self.net.state_dict())
+        for net in (self.net, self._teacher):
+            set_layout(net, torch.channels_last)
         self._optimizer = torch.optim.AdamW(self.net.parameters(), options.rate, weight_decay=1e-3)
 
     @property
@@ -106,10 +109,11 @@ class RecogniserTrainer:
     def step(self, batch: Batch) -> Mapping[str, float]:
         """Take one step and return the loss: 1 minus the cosine of both embeddings."""
         self.net.train()
+        faces = batch["faces"].contiguous(memory_format=torch.channels_last)
         with torch.no_grad(), mixed_precision():
-            wanted = self._teacher(batch["faces"]).float()
+            wanted = self._teacher(faces).float()
         with mixed_precision():
-            found = self.net(batch["faces"]).float()
+            found = self.net(faces).float()
         loss = (1 - functional.cosine_similarity(found, wanted)).mean()
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub
