@@ -300,12 +300,13 @@ def statistics(net: nn.Module) -> list[torch.Tensor]:
 
 def test_normalisations_keep_their_statistics_from_the_step_that_is_named(data: StylizerOptions) -> None:
     trainer = build_trainer(replace(data, frozen_from=2))
-    seen = [statistics(trainer.generator)]
+    seen, grids = [statistics(trainer.generator)], []
     for k in range(4):
-        trainer.step(trainer.sample(np.random.default_rng(k)))
+        grids.append(trainer.step(trainer.sample(np.random.default_rng(k)))["grid"])
         seen.append(statistics(trainer.generator))
     moved = [any(not torch.equal(a, b) for a, b in zip(*pair, strict=True)) for pair in pairwise(seen)]
     assert moved == [True, True, False, False]
+    assert [grid > 0 for grid in grids] == [False, False, True, True]  # two paintings by the same statistics
 
 
 def test_a_training_goes_on_from_the_weights_of_another(data: StylizerOptions, tmp_path: Path) -> None:
