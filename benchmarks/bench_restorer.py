@@ -21,7 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bench_speed import processor, spread, timed
+from bench_speed import processor, publish, spread, timed
 
 import sfumato
 from sfumato.evaluation.identity import identity_cosine, load_mobile_face_net
@@ -142,10 +142,7 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=16)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    text = json.dumps(measure(arguments), indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    publish(measure(arguments), arguments.out)
 
 
 if __name__ == "__main__":

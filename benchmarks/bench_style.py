@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
-from bench_speed import processor, spread, timed
+from bench_speed import processor, publish, spread, timed
 
 import sfumato
 from sfumato.evaluation.style import StyleScores, to_side
@@ -124,10 +124,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    text = json.dumps(measure(arguments), indent=2)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    publish(measure(arguments), arguments.out)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_a_missing_file(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_a_name_that_no_system_holds(cli: Cli, tmp_path: Path) -> None:
-    cli("stylize", tmp_path / ("x" * 300 + ".jpg")).refused_with(3)
+    assert "xxx.jpg" in cli("stylize", tmp_path / ("x" * 300 + ".jpg")).refused_with(3)
 
 
 def test_a_folder_without_pictures(cli: Cli, tmp_path: Path) -> None:
@@ -50,16 +50,16 @@ def test_a_truncated_file(cli: Cli, save: Save, tmp_path: Path) -> None:
 
 def test_text_that_is_named_jpg(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("dear diary")
-    cli("stylize", tmp_path / "a.jpg").refused_with(3)
+    assert "a.jpg" in cli("stylize", tmp_path / "a.jpg").refused_with(3)
 
 
 def test_a_single_pixel(cli: Cli, save: Save) -> None:
-    cli("stylize", save("dot.png", colours(1, 1))).refused_with(3)
+    assert "1x1" in cli("stylize", save("dot.png", colours(1, 1))).refused_with(3)
 
 
 def test_a_decompression_bomb(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "bomb.png").write_bytes(huge_header())
-    cli("stylize", tmp_path / "bomb.png").refused_with(3)
+    assert "bomb.png" in cli("stylize", tmp_path / "bomb.png").refused_with(3)
 
 
 def test_an_animated_gif(cli: Cli, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_an_unknown_part_suggests_the_nearest(cli: Cli, save: Save) -> None:
 @pytest.mark.parametrize("option", ["--restore", "--paint", "--feather"])
 @pytest.mark.parametrize("value", ["-1", "11", "nan", "much"])
 def test_a_strength_out_of_range(cli: Cli, save: Save, option: str, value: str) -> None:
-    cli("stylize", save("a.png"), option, value).refused_with(2)
+    assert option.strip("-") in cli("stylize", save("a.png"), option, value).refused_with(2)
 
 
 def test_a_face_that_is_not_there(cli: Cli, save: Save) -> None:
@@ -93,7 +93,7 @@ def test_a_face_that_is_not_there(cli: Cli, save: Save) -> None:
 
 def test_a_mask_of_another_size(cli: Cli, save: Save) -> None:
     mask = save("mask.png", np.zeros((10, 20, 3), np.uint8))
-    cli("stylize", save("a.png"), "--mask", mask).refused_with(3)
+    assert "20x10" in cli("stylize", save("a.png"), "--mask", mask).refused_with(3)
 
 
 def test_a_missing_mask(cli: Cli, save: Save, tmp_path: Path) -> None:
@@ -115,13 +115,13 @@ def test_a_result_that_exists(cli: Cli, save: Save) -> None:
 
 def test_a_folder_that_is_a_file(cli: Cli, save: Save) -> None:
     source = save("a.png")
-    cli("stylize", source, "-o", source / "out.png").refused_with(4)
+    assert "a.png" in cli("stylize", source, "-o", source / "out.png").refused_with(4)
 
 
 def test_a_place_that_may_not_be_written(cli: Cli, save: Save) -> None:
     if not Path("/proc/self").is_dir():
         pytest.skip("needs a folder that not even root may write to")
-    cli("stylize", save("a.png"), "-o", "/proc/self/out.png").refused_with(4)
+    assert "/proc/self" in cli("stylize", save("a.png"), "-o", "/proc/self/out.png").refused_with(4)
 
 
 def test_json_and_a_picture_cannot_share_standard_output(cli: Cli, save: Save) -> None:

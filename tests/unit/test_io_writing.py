@@ -231,6 +231,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
 
 def test_a_free_name_is_not_refused(tmp_path: Path) -> None:
     refuse_existing(tmp_path / "free.png", overwrite=False)
+    assert not (tmp_path / "free.png").exists()  # and not made by the look
 
 
 def test_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
