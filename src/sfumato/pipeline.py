@@ -21,6 +21,7 @@ from sfumato.result import Result
 from sfumato.seam import Seam, measure_seam
 from sfumato.settings import Options, Settings, make_settings, parse_faces
 from sfumato.stages.detect import LightDetector
+from sfumato.stages.likeness import Likeness
 from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
 from sfumato.styles import open_style
@@ -246,19 +247,21 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
     """
     chosen = settings or make_settings()
     device = check_device(chosen.device)
-    specs = {task: find_embedded(task) for task in ("detector", "segmenter")}
+    specs = {task: find_embedded(task) for task in ("detector", "segmenter", "recogniser")}
     restorer = open_restorer(chosen.restorer, device, exact=chosen.exact)
     style = open_style(chosen.style, device, exact=chosen.exact)
 
     def backend(spec: ModelSpec) -> Backend:
         return make_backend(model_path(spec), device, exact=chosen.exact)
 
+    likeness = Likeness(backend(specs["recogniser"]))
     return Pipeline(
         detect_faces=LightDetector(backend(specs["detector"])),
-        restore=partial(restore_faces, restorer=restorer.restore, strength=chosen.restore),
+        restore=partial(restore_faces, restorer=restorer.restore, strength=chosen.restore, likeness=likeness),
         paint=style.paint,
         segment_faces=LightSegmenter(backend(specs["segmenter"])),
         settings=chosen,
+        likeness=likeness,
         models={
             **{spec.name: spec.sha256 for spec in specs.values()},
             **{opened.name: opened.sha256 for opened in (restorer, style)},

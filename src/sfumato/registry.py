@@ -12,7 +12,9 @@ from typing import Any, Literal
 from sfumato.errors import ModelError, SettingsError
 from sfumato.settings import did_you_mean
 
-Task = Literal["detector", "segmenter", "restorer", "stylizer", "any-style", "any-style-encoder"]
+Task = Literal[
+    "detector", "segmenter", "restorer", "recogniser", "stylizer", "any-style", "any-style-encoder"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -18,7 +19,7 @@ from sfumato.errors import BackendMissingError, InputError, OutputExistsError, S
 from sfumato.geometry import FFHQ_TEMPLATE
 from sfumato.pipeline import Pipeline, build_pipeline, choose_faces
 from sfumato.settings import Options, Settings
-from sfumato.stages.restore import FaceRestoration
+from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import Parsing, View
 from sfumato.types import Face, Image
 
@@ -246,6 +247,25 @@ def test_the_embedded_networks_paint_the_picture_and_keep_the_face(
     assert result.mask[:, :20].max() == 0
     change = np.abs(result.image.astype(int) - portrait).mean(axis=2)
     assert change[result.mask == 0].mean() > 2 * change[centre].mean()
+
+
+def test_likeness_is_reported_and_falls_with_the_paint(portrait: Image) -> None:
+    alike = [
+        build_pipeline(Settings(exact=True, paint=paint)).stylize(portrait).likeness
+        for paint in (0.0, 0.3, 1.0)
+    ]
+    assert all(len(cosines) == 1 for cosines in alike)
+    assert [cosines[0] for cosines in alike] == sorted((c[0] for c in alike), reverse=True)
+    assert 0.95 < alike[0][0] <= 1 and alike[2][0] < alike[0][0] - 0.03
+
+
+def test_a_restoration_that_makes_another_face_is_turned_down(embedded: Pipeline, portrait: Image) -> None:
+    soft = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 3), np.uint8)
+    faces = embedded.detect(soft)
+    for restorer, refused in ((lambda crop: crop[::-1], True), (lambda crop: crop, False)):
+        _, (report,) = restore_faces(soft, faces, restorer, 1.0, embedded.likeness)
+        assert report.turned_down == refused
+        assert (report.weight < 1) == refused
 
 
 def test_threads_get_what_one_thread_gets(embedded: Pipeline, portrait: Image) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 import torch
@@ -33,6 +35,7 @@ from sfumato.training.stylizer_losses import (
     content_loss,
     flatness_loss,
     gram,
+    patches_loss,
     similarity_loss,
     spread_loss,
     structure_loss,
@@ -188,6 +191,45 @@ def test_losses_are_zero_where_nothing_changed() -> None:
     assert float(structure_loss(picture, picture, (0.0, 1.0))) == pytest.approx(0, abs=1e-6)
     assert float(content_loss(layer, layer)) == 0
     assert float(flatness_loss(torch.full_like(picture, 0.3), picture)) == 0
+
+
+@settings(max_examples=20)
+@given(shift=st.tuples(*3 * [st.floats(-0.3, 0.3)]), contrast=st.floats(0.2, 1))
+def test_a_palette_makes_no_patches_whatever_it_does_to_luminance(
+    shift: tuple[float, float, float], contrast: float
+) -> None:
+    """One shift of colour for all, and any tone: no place differs from another."""
+    photo = 0.4 + 0.02 * torch.rand(1, 1, 64, 64).expand(1, 3, 64, 64)
+    palette = photo + torch.tensor(shift).view(1, 3, 1, 1)
+    assert float(patches_loss(palette, photo)) == pytest.approx(0, abs=1e-9)
+    assert float(patches_loss(contrast * photo, photo)) == pytest.approx(0, abs=1e-9)
+
+
+def test_meadows_may_be_shifted_unlike_skies_and_skies_alike_only() -> None:
+    sky = torch.tensor([0.4, 0.6, 0.9]).view(1, 3, 1, 1)
+    meadow = torch.tensor([0.4, 0.7, 0.2]).view(1, 3, 1, 1)
+    shift = torch.tensor([0.1, -0.05, 0.0]).view(1, 3, 1, 1)
+    halves = torch.arange(64).view(1, 1, 1, 64) < 32
+    both = torch.where(halves, sky, meadow).repeat(1, 1, 64, 1)
+    patch = float(
+        patches_loss(torch.where(halves, sky + shift, sky).repeat(1, 1, 64, 1), sky.repeat(1, 1, 64, 64))
+    )
+    assert float(patches_loss(both + shift * halves, both)) < 0.02 * patch
+
+
+def test_a_pink_patch_in_an_even_sky_costs_and_one_that_the_photo_shows_does_not() -> None:
+    photo = torch.tensor([0.3, 0.5, 0.8]).view(1, 3, 1, 1).repeat(1, 1, 64, 64)
+    patched = photo.clone()
+    patched[:, 0, 16:48, 16:48] += 0.2
+    cost = float(patches_loss(patched, photo))
+    assert cost > 1e-4
+    assert float(patches_loss(patched, patched)) == 0
+    stronger = photo + 2 * (patched - photo)
+    assert float(patches_loss(stronger, photo)) == pytest.approx(4 * cost, rel=1e-4)
+    busy = photo + 0.6 * (torch.rand(1, 1, 8, 8) > 0.5).float().repeat_interleave(8, 2).repeat_interleave(
+        8, 3
+    )
+    assert float(patches_loss(busy + patched - photo, busy)) < 0.5 * cost
 
 
 def test_losses_run_where_the_pictures_are() -> None:

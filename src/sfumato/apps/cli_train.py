@@ -148,9 +148,9 @@ def train_recogniser(
     held_out: Annotated[
         int, number_option("--held-out", "Last pictures of each folder, never trained on.", DATA, 2)
     ] = 20,
-    width: Annotated[
-        float, number_option("--width", "Factor of the teacher's channels.", NETWORK, 0.1)
-    ] = 0.5,
+    channels: Annotated[
+        int, number_option("--channels", "Width of the network: of its first blocks.", NETWORK, 8)
+    ] = 40,
     steps: Steps = 20_000,
     minutes: Minutes = None,
     seed: Seed = 0,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from sfumato.nets.recogniser import MobileFaceNet
 from sfumato.stages.likeness import cosine, recognition_affine, recognition_crop
@@ -17,7 +18,7 @@ def load_mobile_face_net(path: Path) -> MobileFaceNet:
     return net.requires_grad_(False).eval()
 
 
-def identity_cosine(net: MobileFaceNet, first: Image, second: Image) -> float:
+def identity_cosine(net: nn.Module, first: Image, second: Image) -> float:
     """Return the cosine of the embeddings of two FFHQ-aligned crops; 1 for the same picture."""
     faces = torch.from_numpy(np.stack([recognition_crop(first), recognition_crop(second)]))
     with torch.no_grad():

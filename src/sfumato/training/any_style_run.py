@@ -13,12 +13,12 @@ from sfumato.stages.style_facts import StyleFacts
 from sfumato.training.any_style import AnyStyle, AnyStyleModule, AnyStyleOptions
 from sfumato.training.any_style_draw import AnyStyleDraw, AnyStyleFolders, AnyStyleHeldOut
 from sfumato.training.card import ModelCard, count_parameters
+from sfumato.training.data_notes import note_on
 from sfumato.training.lightning_run import DrawnData, run_training
 from sfumato.training.loop import Report, write_config
 from sfumato.training.loss_curve import draw_all_losses, draw_loss_curve, read_curve
 from sfumato.training.run_options import RunOptions
 from sfumato.training.start import refuse_other_start
-from sfumato.training.stylizer_export import note_on
 
 ENCODER, PAINTER = "any-style-encoder", "any-style"
 """Names of the exported files."""

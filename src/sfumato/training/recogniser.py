@@ -18,12 +18,13 @@ from sfumato.evaluation.restoration import LEVELS
 from sfumato.export import check_parity, export_onnx
 from sfumato.fields import blur
 from sfumato.geometry import ALIGNED_SIZE, align, face_affine
-from sfumato.nets.recogniser import MobileFaceNet
+from sfumato.nets.recogniser import LightFaceNet, MobileFaceNet
 from sfumato.registry import find_embedded, model_path
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.likeness import CROP, SIZE, recognition_affine
 from sfumato.training.card import ModelCard, count_parameters
 from sfumato.training.crops import hold_out, list_pictures, read_picture
+from sfumato.training.data_notes import note_on
 from sfumato.training.degradation import compress, degrade
 from sfumato.training.loop import (
     Batch,
@@ -52,7 +53,7 @@ class RecogniserOptions:
         portraits: folders of other photos; the largest face of each is aligned first.
         teacher: weights of MobileFaceNet.
         held_out: the last faces of each folder by name, never trained on.
-        width: factor of the teacher's channels.
+        channels: width of the network (see `nets.recogniser.LightFaceNet`).
         blended: share of faces that are mixed of two, which are persons that the folders do not have.
         rate: largest learning rate.
     """
@@ -62,7 +63,7 @@ class RecogniserOptions:
     schedule: Schedule
     portraits: tuple[Path, ...] = ()
     held_out: int = 20
-    width: float = 0.5
+    channels: int = 40
     batch: int = 48
     blended: float = 0.3
     rate: float = 2e-3
@@ -78,7 +79,7 @@ class RecogniserTrainer:
     def __init__(self, options: RecogniserOptions, faces: Sequence[Image], teacher: MobileFaceNet) -> None:
         torch.manual_seed(options.schedule.seed)
         self._options, self._faces, self._teacher = options, faces, teacher
-        self.net, self.average = MobileFaceNet(options.width), MobileFaceNet(options.width).eval()
+        self.net, self.average = LightFaceNet(options.channels), LightFaceNet(options.channels).eval()
         self.average.load_state_dict(self.net.state_dict())
         for net in (self.net, self._teacher):
             set_layout(net, torch.channels_last)
@@ -205,7 +206,7 @@ def train_recogniser(options: RecogniserOptions, run: Path, report: Report) -> P
     return path
 
 
-def agreement(teacher: MobileFaceNet, net: MobileFaceNet, faces: Sequence[Image]) -> Mapping[str, float]:
+def agreement(teacher: nn.Module, net: nn.Module, faces: Sequence[Image]) -> Mapping[str, float]:
     """Return how well the network's word on likeness agrees with its teacher's.
 
     Pairs: each face with itself damaged, at every level of `LEVELS` but sharp, and each face with the next.
@@ -236,13 +237,13 @@ def describe(
     net: nn.Module, options: RecogniserOptions, steps: int, scores: Mapping[str, float], *, minutes: float
 ) -> ModelCard:
     """Return the card of a trained recogniser."""
-    names = ", ".join(folder.name for folder in (*options.faces, *options.portraits))
+    folders = (*options.faces, *options.portraits)
     return ModelCard(
         name=NAME,
         task="Says by a cosine how much two aligned faces look like one person, such as a face and its painting",
         parameters=count_parameters(net),
         data=(
-            f"{names}, all but the last {options.held_out} of each; no names",
+            *(f"{note_on(folder, options.held_out)}; no names" for folder in folders),
             f"{options.teacher.name}: MobileFaceNet, whose embeddings are learned; its training data are for research",
         ),
         licence="research use, as its teacher's and its faces'",

@@ -36,6 +36,7 @@ from sfumato.training.stylizer_losses import (
     content_loss,
     flatness_loss,
     gram_loss,
+    patches_loss,
     relative_error,
     similarity_loss,
     spread_loss,
@@ -210,6 +211,7 @@ def picture_losses(
         "structure": structure_loss(painted, photos, options.tones),
         "colour": colour_loss(painted, photos),
         "flatness": flatness_loss(painted, photos),
+        "patches": patches_loss(painted, photos),
         "similarity": similarity_loss(painted, photos, options.similarity_floor),
     }
 

@@ -7,7 +7,8 @@ from sfumato.evaluation.style_folders import StyleFolders, measure_style, paint_
 from sfumato.nets.generator import GeneratorLight
 from sfumato.training.card import ModelCard, count_parameters
 from sfumato.training.crops import list_pictures
-from sfumato.training.stylizer_options import DATA_NOTES, StylizerOptions
+from sfumato.training.data_notes import note_on
+from sfumato.training.stylizer_options import StylizerOptions
 
 
 def measure(model: Path, folders: StyleFolders) -> Mapping[str, float]:
@@ -53,17 +54,10 @@ def write_card(
 
 
 def describe_data(options: StylizerOptions) -> tuple[str, ...]:
-    """Return one line for each folder trained on; `DATA_NOTES` says what is known of a folder's licence."""
+    """Return one line for each folder trained on; `data_notes` says what is known of a folder's licence."""
     return (
         note_on(options.photos, options.photos_held_out),
         *(note_on(folder, 0) for folder in options.portraits),
         note_on(options.paintings, options.paintings_held_out),
         "VGG19 to relu3_1, used in the losses only, no part of the model: weights from ImageNet",
     )
-
-
-def note_on(folder: Path, held_out: int) -> str:
-    """Return one line on a folder: how many of its pictures were trained on, and what is known of them."""
-    count = len(list_pictures(folder))
-    note = DATA_NOTES.get(folder.name, "licence not stated here")
-    return f"{folder.name}: {count - held_out} pictures, {held_out} more held out; {note}"

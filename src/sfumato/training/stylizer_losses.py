@@ -9,6 +9,9 @@ from sfumato.nets.vgg import Features
 
 LUMINANCE = (0.299, 0.587, 0.114)
 
+LIKE_COLOURS = 0.15
+"""Distance in RGB less luminance, levels in 0..1, over which two colours stop being alike: two blues are 0.1 apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -124,9 +127,34 @@ def flatness_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
     losses = []
     for dim in (2, 3):
         step = near.diff(dim=dim).abs().mean(1)
-        even = torch.exp(-30 * far.diff(dim=dim).abs().mean(1))
-        losses.append((even * step).mean())
+        losses.append((_evenness(far, dim) * step).mean())
     return torch.stack(losses).mean()
+
+
+def patches_loss(painted: torch.Tensor, photo: torch.Tensor) -> torch.Tensor:
+    """Return how unequally the paint shifts what is even and of like colour in the photo: a sky that is pink in places.
+
+    A palette may shift meadows in one way and skies in another, and each by any luminance. Squared, as one strong patch
+    is worse than many faint ones.
+    """
+    near, far = functional.avg_pool2d(painted.float(), 8), functional.avg_pool2d(photo.float(), 8)
+    down = functional.pad(_evenness(far, 2), (0, 0, 0, 1), value=1.0)
+    right = functional.pad(_evenness(far, 3), (0, 1), value=1.0)
+    even = (down * right).flatten(1)
+    shift, hue = ((x - luminance(x)).flatten(2).transpose(1, 2) for x in (near - far, far))
+    alike = even.unsqueeze(1) * torch.exp(-_squared_distances(hue) / (2 * LIKE_COLOURS**2))
+    apart = (alike * _squared_distances(shift)).sum(2) / alike.sum(2).clamp_min(1e-3)
+    return (even * apart).mean() / 6
+
+
+def _squared_distances(rows: torch.Tensor) -> torch.Tensor:
+    """Return BxNxN squared distances between the N rows of each of B sets."""
+    return (rows.unsqueeze(1) - rows.unsqueeze(2)).square().sum(3)
+
+
+def _evenness(far: torch.Tensor, dim: int) -> torch.Tensor:
+    """Return near 1 where neighbours along a dimension of the photo, seen from afar, agree, and near 0 at edges."""
+    return torch.exp(-30 * far.diff(dim=dim).abs().mean(1))
 
 
 def similarity_loss(painted: torch.Tensor, photo: torch.Tensor, floor: float) -> torch.Tensor:

@@ -1,20 +1,9 @@
-"""Hold the settings of a training of the light generator and what is known of its data; it does nothing."""
+"""Hold the settings of a training of the light generator; it does nothing."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfumato.training.loop import Schedule
-
-DATA_NOTES: Mapping[str, str] = {
-    "photos": "landscapes of Kaggle's gan-getting-started; licence not stated",
-    "monet": "paintings of Kaggle's gan-getting-started; public domain, licence of the files not stated",
-    "portraits_congress": "official portraits of the United States Congress; public domain",
-    "portraits_whole": "whole portraits; licence not stated",
-    "images": "CelebAMask-HQ; non-commercial research",
-    "train": "CelebAMask-HQ in EasyPortrait's layout; non-commercial research",
-}
-"""What is known of the folders that the embedded model was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +16,10 @@ class Weights:
     moments: float = 8.0
     content: float = 0.0
     structure: float = 8.0
-    colour: float = 12.0
-    flatness: float = 6.0
-    grid: float = 800.0
+    colour: float = 9.0
+    flatness: float = 10.0
+    patches: float = 1500.0
+    grid: float = 500.0
     similarity: float = 10.0
     identity: float = 1.0
 

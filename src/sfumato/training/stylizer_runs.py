@@ -10,12 +10,13 @@ from sfumato.export_style import export_style
 from sfumato.nets.generators import Generator
 from sfumato.training.card import ModelCard, count_parameters
 from sfumato.training.cyclegan import CycleGanModule, CycleGanOptions
+from sfumato.training.data_notes import note_on
 from sfumato.training.distillation import DistillationModule, DistillationOptions
 from sfumato.training.lightning_run import DrawnData, run_training
 from sfumato.training.loop import Report, write_config
 from sfumato.training.loss_curve import draw_all_losses, draw_loss_curve, read_curve
 from sfumato.training.run_options import RunOptions
-from sfumato.training.stylizer_export import measure, note_on
+from sfumato.training.stylizer_export import measure
 from sfumato.training.unpaired import HeldOut, UnpairedDraw, UnpairedFolders
 
 MODEL = "stylizer"
