@@ -9,7 +9,7 @@ import numpy as np
 from sfumato.compositing import Kept, melt
 from sfumato.fields import blur, grow_rows, shrink, strips
 from sfumato.masks import feather_mask, refine_mask
-from sfumato.seam import SEEN_EXTENT, Seam, measure_seam
+from sfumato.seam import Seam, measure_seam
 from sfumato.types import FloatImage, Image, Mask
 
 
@@ -33,10 +33,17 @@ class Edge:
 
         Args:
             kept: the photo, whose edges are followed, the mask, and the height of the face.
-            beyond: HxW, 1 where skin beyond the face may be kept with it; None keeps none.
+            beyond: 1 where skin beyond the face may be kept with it, at any size; None keeps none.
         """
-        refined = refine_mask(kept.mask, kept.photo, radius=self.radius * kept.extent)
-        drawn = feather_mask(refined, sigma=self.feather * kept.extent)
+        return self.soften(replace(kept, mask=self.refine(kept)), beyond)
+
+    def refine(self, kept: Kept) -> Mask:
+        """Return the mask with its edge drawn to that of the photo."""
+        return refine_mask(kept.mask, kept.photo, radius=self.radius * kept.extent)
+
+    def soften(self, kept: Kept, beyond: Mask | None = None) -> Mask:
+        """Return a refined mask feathered, with what is kept of the skin beyond it; `draw` does both steps."""
+        drawn = feather_mask(kept.mask, sigma=self.feather * kept.extent)
         if self.neck and beyond is not None:
             skin = _skin_beyond(replace(kept, mask=drawn), beyond, self.neck * kept.extent)
             for rows in strips(drawn.shape[0]):
@@ -51,6 +58,9 @@ EDGES = (Edge(), Edge(neck=0.12), Edge(feather=0.03), Edge(feather=0.03, neck=0.
 GAIN = 0.97
 """Part of the first edge's seam score that another must stay below to be taken instead."""
 
+CHOICE_EXTENT = 128.0
+"""Height in pixels to which a larger face is reduced while edges are compared: what differs between them is broad."""
+
 SKIN_SIDE = 256
 """Longer side in pixels at which skin is told from the rest."""
 
@@ -63,7 +73,7 @@ def choose_edge(
 ) -> Edge:
     """Return the edge whose seam shows least when the face is melted into the painting.
 
-    They are compared at the size at which seams are measured, so a large face costs no more than a small one.
+    They are compared at a reduced size, so a large face costs no more than a small one.
 
     Args:
         painted: HxWx3, the surroundings of the face.
@@ -71,11 +81,12 @@ def choose_edge(
         beyond: as for `Edge.draw`.
         edges: what is tried; the first counts as best unless another is clearly better.
     """
-    scale = min(1.0, SEEN_EXTENT / kept.extent)
+    scale = min(1.0, CHOICE_EXTENT / kept.extent)
     over, photo = (_picture(shrink(image, scale)) for image in (painted, kept.photo))
     small = Kept(photo, shrink(kept.mask, scale), kept.extent * scale)
-    around = None if beyond is None else shrink(beyond, scale)
-    seams = [_seam_of(over, replace(small, mask=edge.draw(small, around)), paint) for edge in edges]
+    refined = {edge.radius: replace(small, mask=edge.refine(small)) for edge in edges}
+    drawn = (edge.soften(refined[edge.radius], beyond) for edge in edges)
+    seams = [_seam_of(over, replace(small, mask=mask), paint) for mask in drawn]
     scores = [np.inf if seam is None else seam.score for seam in seams]
     best = int(np.argmin(scores))
     return edges[best] if scores[best] < GAIN * scores[0] else edges[0]
@@ -96,7 +107,8 @@ def _skin_beyond(kept: Kept, beyond: Mask, reach: float) -> Mask:
     distance = ((lab - np.median(inside, axis=0)) / (SKIN_LIGHT, SKIN_COLOUR, SKIN_COLOUR)) ** 2
     alike = blur(np.exp2(-distance.sum(axis=-1)).astype(np.float32), 1.0)
     near = np.clip(2 * blur(small, reach * scale), 0, 1)
-    return np.asarray(near * alike * shrink(beyond, scale), dtype=np.float32)
+    allowed = cv2.resize(beyond, small.shape[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(near * alike * allowed, dtype=np.float32)
 
 
 def _picture(levels: FloatImage) -> Image:

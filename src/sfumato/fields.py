@@ -18,7 +18,7 @@ def blur(field: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return np.asarray(blurred, dtype=np.float32)
 
 
-def shrink(field: Image | Mask, scale: float) -> NDArray[np.float32]:
+def shrink(field: Image | FloatImage | Mask, scale: float) -> NDArray[np.float32]:
     """Return the picture or mask reduced by area averaging; itself at scale 1."""
     if scale >= 1:
         return np.asarray(field, dtype=np.float32)
@@ -44,6 +44,12 @@ def crop_rows(
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     grown = cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(grown, dtype=np.float32)
+
+
+def broad(field: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Return the field as `blur` does, computed at a size where `sigma` is four pixels at most."""
+    scale = min(1.0, 4.0 / sigma)
+    return grow_rows(blur(shrink(field, scale), sigma * scale), (0, field.shape[0]), field.shape)
 
 
 def strips(height: int) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sfumato.backends import Backend, check_device, make_backend
 from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights
-from sfumato.edges import EDGES, Edge, choose_edge
+from sfumato.edges import EDGES, SKIN_SIDE, Edge, choose_edge
 from sfumato.errors import InputError, SettingsError
 from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
 from sfumato.io import PictureSource, picture_from
@@ -29,6 +29,9 @@ from sfumato.types import CLASSES, FACE_CLASSES, Compare, Detect, Face, Image, L
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
 Restore: TypeAlias = Callable[[Image, Sequence[Face]], tuple[Image, tuple[FaceRestoration, ...]]]
+
+COMPARED_SIZE = 256
+"""Side in pixels of the aligned crops by which likeness is measured."""
 
 EYES = tuple(float(name in ("left_eye", "right_eye")) for name in CLASSES)
 """Strength of each class in the mask of the eyes."""
@@ -158,15 +161,15 @@ class Pipeline:
             place = _surroundings(face, photo)
             here = parsing.within(place)
             part = Kept(photo[place], here.coverage(strengths, (index,)), face_extent(face))
-            beyond = here.coverage(PERSON) if entire else None
+            beyond = here.reduced(SKIN_SIDE / max(here.shape)).coverage(PERSON) if entire else None
             edge = choose_edge(painted[place], part, beyond, paint=self.settings.paint, edges=edges)
             np.maximum(alpha[place], edge.draw(part, beyond), out=alpha[place])
 
     def _alike(self, image: Image, result: Image, face: Face) -> float:
         """Return how much a face of the result looks like that of the photo."""
         assert self.likeness is not None  # asked for only then
-        matrix = face_affine(face.points)
-        return self.likeness(align(image, matrix), align(result, matrix))
+        matrix = face_affine(face.points, COMPARED_SIZE)
+        return self.likeness(align(image, matrix, COMPARED_SIZE), align(result, matrix, COMPARED_SIZE))
 
     def _keep_eyes(
         self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, kept: Mapping[int, Face]
@@ -174,7 +177,7 @@ class Pipeline:
         """Give the eyes that are kept the colour they had, in place."""
         _, grain = paint_weights(self.settings.paint)
         for index, face in kept.items():
-            place = _surroundings(face, photo)
+            place = _around_eyes(face, photo)
             eyes = parsing.within(place).coverage(EYES, (index,))
             keep_colour(result[place], photo[place], (1 - grain) * alpha[place] * eyes)
 
@@ -182,6 +185,15 @@ class Pipeline:
 def _surroundings(face: Face, image: Image) -> tuple[slice, slice]:
     """Return the part of the picture that the face's aligned crop lies in."""
     x0, y0, x1, y1 = clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape)
+    return slice(y0, y1), slice(x0, x1)
+
+
+def _around_eyes(face: Face, image: Image) -> tuple[slice, slice]:
+    """Return the part of the picture that holds the face's eyes, three fifths of their distance about both."""
+    eyes = face.points[:2]
+    reach = 0.6 * float(np.linalg.norm(eyes[1] - eyes[0]))
+    box = (*(eyes.min(axis=0) - reach), *(eyes.max(axis=0) + reach))
+    x0, y0, x1, y1 = clip_box((box[0], box[1], box[2], box[3]), image.shape)
     return slice(y0, y1), slice(x0, x1)
 
 

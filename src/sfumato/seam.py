@@ -62,7 +62,11 @@ def measure_seam(original: Image, result: Image, mask: Mask, *, extent: float) -
     points, normals = edge_of(shrink(mask, scale))
     if len(points) < FEWEST:
         return None
-    before, after = (_steps(_lab(image, scale), points, reach * normals) for image in (original, result))
+    place, corner = _around(points, 4 * reach)
+    before, after = (
+        _steps(_lab(shrink(image, scale)[place]), points - corner, reach * normals)
+        for image in (original, result)
+    )
     colour = (after[0] + JUST_SEEN) / (before[0] + JUST_SEEN)
     return Seam(colour, exp(after[1] - before[1]))
 
@@ -88,6 +92,13 @@ def edge_of(mask: Mask) -> tuple[Field, Field]:
     return points[steep].astype(np.float32), (normals[steep] / lengths[steep]).astype(np.float32)
 
 
+def _around(points: Field, margin: float) -> tuple[tuple[slice, slice], Field]:
+    """Return the part of a picture that holds the points and what is near them, and its corner (x, y)."""
+    low = np.maximum(np.floor(points.min(axis=0) - margin), 0).astype(int)
+    high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
+    return (slice(low[1], high[1]), slice(low[0], high[0])), low.astype(np.float32)
+
+
 def _steps(lab: Field, points: Field, offsets: Field) -> tuple[float, float]:
     """Return the mean colour difference across the edge, and the mean logarithm of the factor of grain."""
     width = float(np.linalg.norm(offsets[0])) / 2
@@ -107,6 +118,5 @@ def _at(field: NDArray[Any], x: Field, y: Field) -> Field:
     return np.asarray(taken[:, 0], dtype=np.float32)
 
 
-def _lab(image: Image, scale: float) -> Field:
-    levels = shrink(image, scale) / np.float32(255)
-    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2LAB), dtype=np.float32)
+def _lab(levels: Field) -> Field:
+    return np.asarray(cv2.cvtColor(levels / np.float32(255), cv2.COLOR_RGB2LAB), dtype=np.float32)

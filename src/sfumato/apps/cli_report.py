@@ -148,7 +148,7 @@ def console() -> "Console":
     """Return a console on standard output that prints text as it is; wide enough for a table in a pipe."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 160
+    width = None if sys.stdout.isatty() else 200
     return Console(markup=False, highlight=False, width=width)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import Backend
-from sfumato.fields import luma
+from sfumato.fields import broad, luma
 from sfumato.geometry import (
     ALIGNED_SIZE,
     affine_scale,
@@ -179,8 +179,8 @@ def face_difference(crop: Image, restored: Image) -> FloatImage:
     light = luma(difference)
     colour = difference - light[..., None]
     scale = crop.shape[0] / ALIGNED_SIZE
-    light = np.subtract(light, cv2.GaussianBlur(light, (0, 0), 24.0 * scale), dtype=np.float32)
-    colour = np.subtract(colour, cv2.GaussianBlur(colour, (0, 0), 6.0 * scale), dtype=np.float32)
+    light = light - broad(light, 24.0 * scale)
+    colour = colour - broad(colour, 6.0 * scale)
     if _is_grey(crop):
         colour[:] = 0
     window = fade_window(crop.shape[0])

@@ -62,6 +62,16 @@ class Parsing:
         views = [replace(view, matrix=compose(view.matrix, moved)) for view in (self.whole, *self.faces)]
         return Parsing((height, width), views[0], tuple(views[1:]))
 
+    def reduced(self, scale: float) -> "Parsing":
+        """Return the parsing of the picture at a scale of 1 and less; it is never enlarged."""
+        if scale >= 1:
+            return self
+        height, width = (max(1, round(side * scale)) for side in self.shape)
+        sy, sx = self.shape[0] / height, self.shape[1] / width
+        grown = np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5]])
+        views = [replace(view, matrix=compose(view.matrix, grown)) for view in (self.whole, *self.faces)]
+        return Parsing((height, width), views[0], tuple(views[1:]))
+
     def labels(self) -> Labels:
         """Return the likeliest class of each pixel; face classes count only where a face was looked at."""
         eye = np.eye(len(CLASSES), dtype=np.float32)
