@@ -102,7 +102,7 @@ def _fix_input(model: "openvino.Model", name: str, value: Tensor) -> None:
 
 
 class TorchBackend:
-    """Run a network by PyTorch, channels-last, in bfloat16 unless `exact`; one call at a time.
+    """Run a network by PyTorch, in bfloat16 unless `exact`; one call at a time.
 
     Args:
         source: an embedded file or an exported style, or what builds the network when it is first used.
@@ -120,8 +120,9 @@ class TorchBackend:
 
         from sfumato.nets.embedded import load_embedded
 
-        built = load_embedded(self._source) if isinstance(self._source, Path) else self._source()
-        net = built.to(self._device)
+        if not isinstance(self._source, Path):
+            return self._source().to(self._device)  # GFPGAN, for one, cannot be computed channels-last
+        net = load_embedded(self._source).to(self._device)
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]  # not in the stubs
 
     def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:

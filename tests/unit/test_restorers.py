@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import torch
 from torch import nn
 
+from sfumato.backends import TorchBackend
 from sfumato.errors import MissingInputError, ModelError, SettingsError
 from sfumato.nets.face_restorers import read_face_restorer
 from sfumato.nets.torchvision_schema import declare_torchvision_operators
@@ -18,7 +19,8 @@ from sfumato.pipeline import build_pipeline
 from sfumato.registry import find_embedded
 from sfumato.restorers import FORM, Restorer, open_restorer
 from sfumato.settings import make_settings
-from sfumato.stages.restore import restore_faces
+from sfumato.stages.planes import to_batch
+from sfumato.stages.restore import CropRestorer, restore_faces
 from sfumato.types import Face, Image
 
 OFFICIAL_BYTES = 348_632_874
@@ -140,6 +142,32 @@ def test_gfpgan_in_the_official_layout_restores_as_pytorch_does(
     path, restorer = gfpgan
     assert path.stat().st_size == pytest.approx(OFFICIAL_BYTES, rel=1e-3)
     assert differ(restorer.restore(crop), direct(read_face_restorer(path), crop)) <= 1
+
+
+@pytest.mark.slow
+def test_gfpgan_is_computed_alike_by_what_runs_on_gpus(gfpgan: tuple[Path, Restorer], crop: Image) -> None:
+    """It cannot be laid out channels-last: weights of five dimensions, and views that need the plain layout."""
+    path, restorer = gfpgan
+    backend = TorchBackend(lambda: read_face_restorer(path), "cpu", exact=True)
+    assert differ(CropRestorer(backend)(crop), restorer.restore(crop)) <= 1
+
+
+@pytest.mark.slow
+def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(gfpgan: tuple[Path, Restorer], crop: Image) -> None:
+    """Weights and what each layer gives are rounded to bfloat16, sums are not: as processors and GPUs do it."""
+    net = read_face_restorer(gfpgan[0])
+    faces = torch.from_numpy(to_batch([crop]))
+    with torch.no_grad():
+        exact = net(faces)
+        for weights in net.parameters():
+            weights.copy_(weights.bfloat16())
+        for layer in net.modules():
+            if "Conv" in type(layer).__name__ or not list(layer.children()):
+                layer.register_forward_hook(lambda _net, _faces, given: given.bfloat16().float())
+        rounded = net(faces)
+    assert not torch.equal(exact, rounded)
+    error = float((exact - rounded).square().mean())
+    assert 10 * np.log10(1 / error) >= 45
 
 
 @pytest.mark.slow
