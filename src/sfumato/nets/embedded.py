@@ -13,6 +13,7 @@ from torch import nn
 from sfumato.errors import BackendMissingError, ModelError
 from sfumato.nets.detector import DetectorNet
 from sfumato.nets.generators import FIRST_LIGHT, FIRST_PUBLISHED, generator_of
+from sfumato.nets.recogniser import LightFaceNet
 from sfumato.nets.restorer import LightRestorer
 from sfumato.nets.segmenter import LightUNet, WithSoftmax
 
@@ -20,6 +21,7 @@ ARCHITECTURES: Mapping[str, Callable[[], nn.Module]] = {
     "detector-light": DetectorNet,
     "segmenter-light": lambda: WithSoftmax(LightUNet()),
     "restorer-light": LightRestorer,
+    "recogniser-light": LightFaceNet,
 }
 """The network that each embedded file holds, as it was exported; a generator is told by its tensors instead."""
 

@@ -36,8 +36,8 @@ class MobileFaceNet(nn.Module):
 class LightFaceNet(nn.Module):
     """Map faces to embeddings as MobileFaceNet does, by 3x3 convolutions and residual blocks (He et al., 2016).
 
-    No convolution is depthwise but the last, which sees the whole face (Chen et al., 2018, section 3.1): on a processor
-    this trains at twice the speed of MobileFaceNet at the same number of operations.
+    No convolution is depthwise but the last, which sees the whole face (Chen et al., 2018, section 3.1): a step of 48 faces
+    took 0.25 s on two cores, with MobileFaceNet at half its width 0.44 s.
 
     Args:
         channels: of the first stage of blocks; each later one has twice as many.
