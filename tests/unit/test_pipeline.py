@@ -259,6 +259,29 @@ def test_likeness_is_reported_and_falls_with_the_paint(portrait: Image) -> None:
     assert 0.95 < alike[0][0] <= 1 and alike[2][0] < alike[0][0] - 0.03
 
 
+def test_a_group_of_ten_is_kept_face_by_face(embedded: Pipeline) -> None:
+    head = np.asarray(data.astronaut()[:200, 130:310])  # type: ignore[no-untyped-call]  # as above
+    row = [
+        np.asarray(255 * (head[:, :: 1 - 2 * (k % 2)] / 255) ** (0.7 + 0.15 * k), np.uint8) for k in range(5)
+    ]
+    group = np.vstack([np.hstack(row), np.hstack(row[::-1])])
+    result = embedded.stylize(group)
+    assert len(result.faces) == len(result.kept) == len(result.likeness) == len(result.seams) == 10
+    assert min(result.likeness) > 0.8
+    for face in result.faces:
+        x, y = np.mean(face.landmarks, axis=0).round().astype(int)
+        assert result.mask[y, x] > 0.9
+    two = build_pipeline(replace(embedded.settings, faces="1,3")).stylize(group)
+    assert two.kept == (0, 2) and 0.1 < two.mask.sum() / result.mask.sum() < 0.3
+
+
+def test_without_restoration_what_is_melted_in_is_the_photo_bit_by_bit(portrait: Image) -> None:
+    soft = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 3), np.uint8)
+    for strength, same in ((0.0, True), (1.0, False)):
+        result = build_pipeline(Settings(exact=True, restore=strength)).stylize(soft, layers=True)
+        assert np.array_equal(result.layers["restored"], soft) == same
+
+
 def test_a_restoration_that_makes_another_face_is_turned_down(embedded: Pipeline, portrait: Image) -> None:
     soft = np.asarray(cv2.GaussianBlur(portrait, (0, 0), 3), np.uint8)
     faces = embedded.detect(soft)
