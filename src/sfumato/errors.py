@@ -83,3 +83,10 @@ class BackendMissingError(SfumatoError):
 
     exit_code = 6
     http_status = 503
+
+
+class DownloadError(SfumatoError):
+    """A file cannot be fetched: offline, refused, unreachable, broken off or another file than the true one."""
+
+    exit_code = 7
+    http_status = 502
