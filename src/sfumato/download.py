@@ -1,6 +1,8 @@
 """Fetch files over HTTP, verified and whole or not at all; the only network client."""
 
 import hashlib
+import http
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +23,7 @@ CHUNK = 1 << 20
 """Bytes that are read at a time."""
 
 ATTEMPTS = 3
-"""Times that one address is tried where a transfer breaks off; each goes on where the last ended."""
+"""Times in a row that one address may break off without a byte more; each try goes on where the last ended."""
 
 REDIRECTS = 5
 """Redirects that are followed."""
@@ -71,7 +73,9 @@ def fetch(
         DownloadError: offline, or no address gave the file; whatever came but was another file is deleted.
         OutputError: there is no room for it, or it cannot be written.
     """
-    if (there := _verified(remote, target)) is not None:
+    with _readable(target):
+        there = _verified(remote, target)
+    if there is not None:
         return there
     if offline:
         raise DownloadError(
@@ -105,7 +109,12 @@ def check_redirect(name: str, source: str, target: str, *, pinned: bool) -> None
         DownloadError: it leads from https to http or to what is neither, or, where nothing is known of the file, to
             another host.
     """
-    old, new = urlsplit(source), urlsplit(target)
+    try:
+        old, new = urlsplit(source), urlsplit(target)
+    except ValueError:
+        raise DownloadError(f"{name}: {source} redirects to {target!r}, which is no address") from None
+    if any(mark in target for mark in "\\@") or not target.isprintable():
+        raise DownloadError(f"{name}: {old.hostname} redirects to {target!r}, whose host is not plain")
     if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
         raise DownloadError(f"{name}: {old.hostname} redirects to {new.scheme}, which is not followed")
     if not pinned and old.hostname != new.hostname:
@@ -124,6 +133,14 @@ def _verified(remote: Remote, target: Path) -> str | None:
 
 
 @contextmanager
+def _readable(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{target} cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
 def _alone(target: Path) -> Iterator[None]:
     """Keep other processes from fetching the same file meanwhile."""
     from filelock import FileLock
@@ -139,13 +156,18 @@ def _alone(target: Path) -> Iterator[None]:
 def _fetch_from(url: str, remote: Remote, target: Path, timeout: float, progress: Progress | None) -> str:
     """Fetch from one address, several times if it breaks off, verify, and move to its place."""
     part = target.with_name(target.name + PART)
+    if remote.sha256 is None:
+        part.unlink(missing_ok=True)  # nothing would tell two halves of different files
     resumed = _size(part) > 0
-    for attempt in range(1, ATTEMPTS + 1):
+    fruitless = 0
+    while True:
+        before = _size(part)
         try:
             _transfer(url, remote, part, timeout, progress)
             break
         except _BrokenOffError as error:
-            if attempt == ATTEMPTS:
+            fruitless = 0 if _size(part) > before else fruitless + 1
+            if fruitless == ATTEMPTS:
                 raise DownloadError(
                     f"{remote.name}: {url} broke off after {_size(part):,} bytes ({error}); pull again to go on"
                 ) from error
@@ -178,14 +200,18 @@ def _transfer(url: str, remote: Remote, part: Path, timeout: float, progress: Pr
             answer = _open(session, url, remote, held, timeout)
             with answer:
                 if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                    if answer.headers.get("Content-Range") == f"bytes */{held}":
+                        return  # whole already; the caller looks
                     part.unlink(missing_ok=True)
                     raise _BrokenOffError("it has fewer bytes than were fetched before")
                 if answer.status_code not in (requests.codes.ok, requests.codes.partial_content):
                     raise DownloadError(f"{remote.name}: {url} answered {answer.status_code} {answer.reason}")
-                held = held if answer.status_code == requests.codes.partial_content else 0
-                total = _total(answer, held)
+                if answer.headers.get("Content-Encoding", "identity") != "identity":
+                    raise DownloadError(
+                        f"{remote.name}: {url} sends the file compressed, which was not asked for"
+                    )
+                held, total = _range(answer, held)
                 if remote.bytes is not None and total not in (None, remote.bytes):
-                    part.unlink(missing_ok=True)
                     raise DownloadError(
                         f"{remote.name}: {url} has {total:,} bytes, not the {remote.bytes:,} of the true file"
                     )
@@ -193,7 +219,8 @@ def _transfer(url: str, remote: Remote, part: Path, timeout: float, progress: Pr
                 _append(answer, part, held, remote.bytes or total, progress)
     except requests.RequestException as error:
         raise _BrokenOffError(type(error).__name__) from error
-    if total is not None and _size(part) < total:
+    wanted = remote.bytes or total
+    if wanted is not None and _size(part) < wanted:
         raise _BrokenOffError("the connection was closed")
 
 
@@ -201,22 +228,34 @@ def _open(
     session: "requests.Session", url: str, remote: Remote, held: int, timeout: float
 ) -> "requests.Response":
     """Return the answer at the end of the redirects, its body unread."""
+    import requests
+
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
     for _ in range(REDIRECTS + 1):
-        answer = session.get(url, headers=headers, stream=True, timeout=timeout, allow_redirects=False)
-        if not answer.is_redirect:
-            return answer
-        following = urljoin(url, answer.headers["Location"])
+        try:  # requests looks at the next address even where it is told not to follow it
+            answer = session.get(url, headers=headers, stream=True, timeout=timeout, allow_redirects=False)
+            if not answer.is_redirect:
+                return answer
+            following = urljoin(url, answer.headers["Location"])
+        except requests.RequestException:
+            raise  # some are ValueErrors as well
+        except ValueError as error:
+            raise DownloadError(f"{remote.name}: {url} is or redirects to what is no address") from error
         answer.close()
         check_redirect(remote.name, url, following, pinned=remote.sha256 is not None)
         url = following
     raise DownloadError(f"{remote.name}: {url} redirects more than {REDIRECTS} times")
 
 
-def _total(answer: "requests.Response", held: int) -> int | None:
-    """Return the size of the whole file as the server says it."""
+def _range(answer: "requests.Response", held: int) -> tuple[int, int | None]:
+    """Return from which byte the answer goes on, and the size of the whole file as far as the server says it."""
+    if answer.status_code == http.HTTPStatus.PARTIAL_CONTENT:
+        said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+        if said is None or int(said[1]) != held:
+            raise _BrokenOffError("it goes on from another byte than was asked for")
+        return held, None if said[2] == "*" else int(said[2])
     length = answer.headers.get("Content-Length", "")
-    return held + int(length) if length.isdigit() else None
+    return 0, int(length) if length.isdigit() else None
 
 
 def _append(

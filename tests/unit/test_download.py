@@ -1,5 +1,6 @@
 """Downloads from a local server that breaks off, lies, redirects and fails."""
 
+import gzip
 import hashlib
 import multiprocessing
 import threading
@@ -33,11 +34,17 @@ class Handler(BaseHTTPRequestHandler):
         getattr(self, f"_{word}", self._missing)(int(ranged[6:-1]) if ranged else 0)
 
     def _send(self, data: bytes, start: int, declared: int | None = None) -> None:
-        if start > len(data):
-            self.send_error(416)
+        whole = len(data) if declared is None else declared
+        if start and start >= whole:
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{whole}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str((len(data) if declared is None else declared) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
+        self.send_header("Content-Length", str(whole - start))
         self.end_headers()
         self.wfile.write(data[start:])
 
@@ -65,6 +72,31 @@ class Handler(BaseHTTPRequestHandler):
     def _broken(self, start: int) -> None:
         """Break off without a byte."""
         self._send(DATA[:start], start, len(DATA))
+
+    def _encoded(self, _start: int) -> None:
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        self.wfile.write(gzip.compress(DATA))
+
+    def _shifted(self, start: int) -> None:
+        """Go on from another byte than was asked for."""
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes 0-{len(DATA) - 1}/{len(DATA)}")
+        self.end_headers()
+        self.wfile.write(DATA)
+
+    def _little(self, start: int) -> None:
+        """Send 3,000 bytes of what is asked for, as a server may."""
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{start + 2999}/{len(DATA)}")
+        self.end_headers()
+        self.wfile.write(DATA[start : start + 3000])
+
+    def _nowhere(self, _start: int) -> None:
+        self._redirect("https://[bad/")
 
     def _slow(self, _start: int) -> None:
         time.sleep(1.0)
@@ -119,7 +151,7 @@ def left(target: Path) -> set[str]:
     return {path.name for path in target.parent.iterdir() if path.suffix != ".lock"}
 
 
-@pytest.mark.parametrize("path", ["good", "unranged", "near", "elsewhere", "shy"])
+@pytest.mark.parametrize("path", ["good", "unranged", "near", "elsewhere", "shy", "little"])
 def test_a_true_file_comes_whole(server: str, target: Path, path: str) -> None:
     seen: list[tuple[int, int | None]] = []
     assert fetch(remote(f"{server}/{path}"), target, progress=lambda *step: seen.append(step)) == DIGEST
@@ -177,6 +209,9 @@ def test_what_was_begun_from_another_file_is_begun_anew(
         ("longer", len(DATA), "has 10,244 bytes, not the 10,240 of the true file"),
         ("longer", None, "sent another file"),
         ("nothing", len(DATA), "answered 404 Not Found"),
+        ("encoded", len(DATA), "sends the file compressed"),
+        ("encoded", None, "sends the file compressed"),
+        ("nowhere", len(DATA), "no address"),
         ("circle", len(DATA), "redirects more than 5 times"),
     ],
 )
@@ -188,12 +223,11 @@ def test_another_file_is_refused_and_leaves_nothing(
     assert left(target) == set()
 
 
-def test_what_came_of_a_download_that_breaks_off_is_kept_for_the_next(
-    server: str, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(download, "ATTEMPTS", 2)
+def test_what_came_of_a_download_that_breaks_off_is_kept_for_the_next(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.onnx" + PART).write_bytes(DATA[:8000])
     with pytest.raises(DownloadError, match=r"broke off after 8,000 bytes .* pull again to go on"):
-        fetch(remote(f"{server}/shy"), target)
+        fetch(remote(f"{server}/broken"), target)
     assert left(target) == {"net.onnx.part"}
     fetch(remote(f"{server}/good"), target)
     assert left(target) == {"net.onnx"}
@@ -205,6 +239,38 @@ def test_a_server_that_sends_nothing_is_given_up(
 ) -> None:
     with pytest.raises(DownloadError, match="broke off after 0 bytes"):
         fetch(remote(f"{server}/{path}"), target, timeout=timeout)
+
+
+def test_a_good_half_survives_an_answer_that_has_nothing_to_do_with_it(server: str, target: Path) -> None:
+    """A login page of a network, or one stale mirror, has another size."""
+    target.parent.mkdir()
+    part = target.with_name("net.onnx" + PART)
+    part.write_bytes(DATA[:5000])
+    with pytest.raises(DownloadError, match="not the 10,240 of the true file"):
+        fetch(remote(f"{server}/longer"), target)
+    assert part.read_bytes() == DATA[:5000]
+
+
+def test_a_server_that_goes_on_from_another_byte_is_not_believed(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.onnx" + PART).write_bytes(DATA[:5000])
+    with pytest.raises(DownloadError, match="another byte than was asked for"):
+        fetch(remote(f"{server}/shifted"), target)
+
+
+def test_without_a_known_hash_no_half_of_another_time_is_used(server: str, target: Path) -> None:
+    target.parent.mkdir()
+    target.with_name("net.onnx" + PART).write_bytes(DATA[::-1][:5000])
+    assert fetch(remote(f"{server}/good", digest=None), target) == DIGEST
+
+
+def test_a_whole_half_of_unknown_size_is_not_fetched_again(
+    server: str, target: Path, asked: list[tuple[str, str | None]]
+) -> None:
+    target.parent.mkdir()
+    target.with_name("net.onnx" + PART).write_bytes(DATA)
+    assert fetch(remote(f"{server}/good", size=None), target) == DIGEST
+    assert len(asked) == 1
 
 
 def test_a_mirror_helps_where_the_first_address_does_not(server: str, target: Path) -> None:
@@ -228,6 +294,11 @@ def test_no_redirect_leads_from_https_to_http_or_to_a_file(pinned: bool) -> None
     for there in ("http://a.org/y", "file:///etc/passwd"):
         with pytest.raises(DownloadError, match="which is not followed"):
             check_redirect("net", "https://a.org/x", there, pinned=pinned)
+    for there in ("https://evil.org\\@a.org/y", "https://a.org@evil.org/y", "https://a.org/\n"):
+        with pytest.raises(DownloadError, match="whose host is not plain"):
+            check_redirect("net", "https://a.org/x", there, pinned=pinned)
+    with pytest.raises(DownloadError, match="which is no address"):
+        check_redirect("net", "https://a.org/x", "https://[bad/", pinned=pinned)
 
 
 def test_offline_nothing_is_asked_for(server: str, target: Path, asked: list[tuple[str, str | None]]) -> None:
