@@ -73,8 +73,10 @@ def fetch(
         DownloadError: offline, or no address gave the file; whatever came but was another file is deleted.
         OutputError: there is no room for it, or it cannot be written.
     """
-    with _readable(target):
+    try:
         there = _verified(remote, target)
+    except OSError as error:
+        raise OutputError(f"{target} cannot be read: {error.strerror or error}") from error
     if there is not None:
         return there
     if offline:
@@ -130,14 +132,6 @@ def _verified(remote: Remote, target: Path) -> str | None:
         return None
     digest = digest_of(target)
     return digest if remote.sha256 in (None, digest) else None
-
-
-@contextmanager
-def _readable(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"{target} cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

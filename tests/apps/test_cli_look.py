@@ -37,8 +37,8 @@ def test_detect_reads_standard_input(cli: Cli, save: Save) -> None:
 
 
 def test_detect_refuses_what_is_no_picture(cli: Cli, tmp_path: Path) -> None:
-    cli("detect", tmp_path / "gone.png").refused_with(3)
-    cli("detect", tmp_path).refused_with(3)
+    assert "gone.png" in cli("detect", tmp_path / "gone.png").refused_with(3)
+    assert str(tmp_path) in cli("detect", tmp_path).refused_with(3)
 
 
 def test_segment_writes_ids_and_an_overlay(cli: Cli, save: Save, tmp_path: Path) -> None:
@@ -74,8 +74,12 @@ def test_segment_never_replaces_its_photo(cli: Cli, save: Save, option: str) -> 
 
 def test_segment_refuses_existing_files_and_one_file_for_two(cli: Cli, save: Save, tmp_path: Path) -> None:
     source, taken = save("a.png"), save("b.png")
-    cli("segment", source, "-o", taken).refused_with(4)
-    cli("segment", source, "-o", tmp_path / "c.png", "--overlay", tmp_path / "c.png").refused_with(2)
+    before = taken.read_bytes()
+    assert "b.png" in cli("segment", source, "-o", taken).refused_with(4)
+    assert taken.read_bytes() == before
+    twice = tmp_path / "c.png"
+    assert "c.png" in cli("segment", source, "-o", twice, "--overlay", twice).refused_with(2)
+    assert not twice.exists()
 
 
 def test_models_are_listed_with_their_licences(cli: Cli) -> None:

@@ -90,8 +90,11 @@ def test_a_photo_is_never_replaced(cli: Cli, save: Save, tmp_path: Path, overwri
 
 def test_a_link_to_the_photo_does_not_hide_it(cli: Cli, save: Save, tmp_path: Path) -> None:
     source = save("a.png")
+    before = source.read_bytes()
     (tmp_path / "link.png").symlink_to(source)
-    cli("stylize", source, "-o", tmp_path / "link.png", "--overwrite").refused_with(4)
+    ran = cli("stylize", source, "-o", tmp_path / "link.png", "--overwrite")
+    assert "never replaced" in ran.refused_with(4)
+    assert source.read_bytes() == before
 
 
 def test_a_layer_never_replaces_a_photo(cli: Cli, save: Save, tmp_path: Path) -> None:
@@ -107,11 +110,15 @@ def test_a_failure_names_its_picture(cli: Cli, save: Save) -> None:
 
 
 def test_several_pictures_do_not_fit_standard_output(cli: Cli, save: Save) -> None:
-    cli("stylize", save("a.png"), save("b.png"), "-o", "-").refused_with(2)
+    ran = cli("stylize", save("a.png"), save("b.png"), "-o", "-")
+    assert "standard output" in ran.refused_with(2)
+    assert ran.out == b""
 
 
 def test_standard_input_stands_alone(cli: Cli, save: Save) -> None:
-    cli("stylize", save("a.png"), "-").refused_with(2)
+    ran = cli("stylize", save("a.png"), "-")
+    assert "standard input" in ran.refused_with(2)
+    assert ran.out == b""
 
 
 def test_several_pictures_need_a_folder_not_a_file(cli: Cli, save: Save, tmp_path: Path) -> None:

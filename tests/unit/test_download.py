@@ -327,6 +327,19 @@ def test_a_folder_that_cannot_be_made_is_named(server: str, tmp_path: Path) -> N
         fetch(remote(f"{server}/good"), tmp_path / "file" / "net.onnx")
 
 
+def test_a_file_that_may_not_be_read_is_named(
+    server: str, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    fetch(remote(f"{server}/good"), target)
+    monkeypatch.setattr(download, "digest_of", refuse)
+    with pytest.raises(OutputError, match=r"net\.onnx cannot be read: Permission denied"):
+        fetch(remote(f"{server}/good"), target)
+    assert target.read_bytes() == DATA
+
+
 def test_two_processes_fetch_a_file_once(
     server: str, target: Path, asked: list[tuple[str, str | None]]
 ) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import numpy as np
@@ -171,6 +171,19 @@ def test_a_damaged_member_is_a_fault(root: Path, tmp_path: Path) -> None:
     _, faults = cache_pairs(find_portraits(packed, "train").pairs, tmp_path / "cache", 64)
     assert [fault.kind for fault in faults] == ["file that cannot be read"]
     assert "is damaged or encrypted" in faults[0].why
+
+
+@pytest.mark.parametrize("place", range(40, 1000, 60))
+def test_a_member_whose_compression_is_damaged_is_a_fault_wherever_it_is(tmp_path: Path, place: int) -> None:
+    """Some places give a wrong checksum, others an error of zlib's own."""
+    path = tmp_path / "packed.zip"
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", np.random.default_rng(0).integers(0, 20, 4000, np.uint8).tobytes())
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(bytes(data))
+    with pytest.raises(DatasetError, match="is damaged or encrypted"):
+        Entry(path, "a.txt").read()
 
 
 def test_a_member_too_large_to_be_a_picture_is_never_unpacked(

@@ -1,6 +1,7 @@
 """Read the files of a data set where they lie: in a folder or inside a zip archive that stays packed."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,7 +50,7 @@ class Entry:
             )
         try:
             return archive.read(self.member)
-        except (BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        except (BadZipFile, EOFError, OSError, RuntimeError, zlib.error) as error:
             raise DatasetError(
                 UNREADABLE, f"{self} is damaged or encrypted; get a whole copy of the archive"
             ) from error
