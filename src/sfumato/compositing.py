@@ -161,3 +161,8 @@ def _depth(mask: Mask, extent: float, shape: tuple[int, int]) -> Mask:
     highest = np.asarray(cv2.dilate(small, window), dtype=np.float32)
     depth = np.clip(2 * blur(small, sigma) / np.maximum(highest, 1e-3) - 1, 0, 1)
     return np.asarray(depth, dtype=np.float32)
+
+
+def paste(painted: Image, kept: Image, mask: Mask) -> Image:
+    """Return the painting with every pixel of `kept` where the mask is a half or more, as the paper does it."""
+    return np.where((mask >= 0.5)[..., None], kept, painted)

@@ -209,7 +209,7 @@ def _transfer(url: str, remote: Remote, part: Path, timeout: float, progress: Pr
                     raise DownloadError(
                         f"{remote.name}: {url} has {total:,} bytes, not the {remote.bytes:,} of the true file"
                     )
-                _check_room(remote, part, (total or remote.bytes or 0) - held)
+                check_room(remote.name, part.parent, (total or remote.bytes or 0) - held)
                 _append(answer, part, held, remote.bytes or total, progress)
     except requests.RequestException as error:
         raise _BrokenOffError(type(error).__name__) from error
@@ -269,11 +269,16 @@ def _append(
                 return  # longer than it may be: the caller refuses it
 
 
-def _check_room(remote: Remote, part: Path, missing: int) -> None:
-    free = shutil.disk_usage(part.parent).free
+def check_room(name: str, folder: Path, missing: int) -> None:
+    """Make sure that a file fits into a folder and leaves `SPARE`.
+
+    Raises:
+        OutputError: it does not.
+    """
+    free = shutil.disk_usage(folder).free
     if free < missing + SPARE:
         raise OutputError(
-            f"{remote.name} needs {missing / 1e6:,.0f} MB more in {part.parent}, where {free / 1e6:,.0f} MB are free; "
+            f"{name} needs {missing / 1e6:,.0f} MB more in {folder}, where {free / 1e6:,.0f} MB are free; "
             "make room, or set SFUMATO_HOME to another folder"
         )
 

@@ -85,6 +85,13 @@ class BackendMissingError(SfumatoError):
     http_status = 503
 
 
+class LicenceError(SfumatoError):
+    """A model's licence forbids something or is unclear, and nobody has said yet that this is known."""
+
+    exit_code = 8
+    http_status = 403
+
+
 class DownloadError(SfumatoError):
     """A file cannot be fetched: offline, refused, unreachable, broken off or another file than the true one."""
 

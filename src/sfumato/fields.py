@@ -27,21 +27,33 @@ def shrink(field: Image | FloatImage | Mask, scale: float) -> NDArray[np.float32
 
 
 def grow_rows(
-    field: NDArray[np.float32], rows: tuple[int, int], shape: tuple[int, ...]
+    field: NDArray[np.float32],
+    rows: tuple[int, int],
+    shape: tuple[int, ...],
+    *,
+    method: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.float32]:
-    """Return some rows of a reduced field enlarged linearly to a picture of (h, w)."""
-    return crop_rows(field, (slice(*rows), slice(0, shape[1])), shape)
+    """Return some rows of a reduced field, HxW or HxWxC, enlarged linearly to a picture of (h, w).
+
+    Args:
+        method: OpenCV's, where another one is wanted.
+    """
+    return crop_rows(field, (slice(*rows), slice(0, shape[1])), shape, method=method)
 
 
 def crop_rows(
-    field: NDArray[np.float32], place: tuple[slice, slice], shape: tuple[int, ...]
+    field: NDArray[np.float32],
+    place: tuple[slice, slice],
+    shape: tuple[int, ...],
+    *,
+    method: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.float32]:
-    """Return one place of a reduced field enlarged linearly to a picture of (h, w)."""
+    """Return one place of a reduced field enlarged to a picture of (h, w)."""
     sy, sx = field.shape[0] / shape[0], field.shape[1] / shape[1]
     y0, x0 = place[0].start, place[1].start
     matrix = np.array([[sx, 0, (x0 + 0.5) * sx - 0.5], [0, sy, (y0 + 0.5) * sy - 0.5]])
     size = (place[1].stop - x0, place[0].stop - y0)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    flags = method | cv2.WARP_INVERSE_MAP
     grown = cv2.warpAffine(field, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(grown, dtype=np.float32)
 

@@ -9,21 +9,20 @@ from typing import TypeAlias, Unpack
 
 import numpy as np
 
-from sfumato.backends import Backend, check_device, make_backend
-from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights
+from sfumato.backends import check_device
+from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights, paste
 from sfumato.edges import EDGES, SKIN_SIDE, Edge, choose_edge
 from sfumato.errors import InputError, SettingsError
+from sfumato.faces import open_detector, open_recogniser
 from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
 from sfumato.io import PictureSource, picture_from
-from sfumato.registry import ModelSpec, find_embedded, model_path
 from sfumato.restorers import open_restorer
 from sfumato.result import Result
 from sfumato.seam import Seam, measure_seam
+from sfumato.segmenters import open_segmenter
 from sfumato.settings import Options, Settings, make_settings, parse_faces
-from sfumato.stages.detect import LightDetector
-from sfumato.stages.likeness import Likeness
-from sfumato.stages.restore import FaceRestoration, restore_faces
-from sfumato.stages.segment import LightSegmenter, Parsing, face_extent
+from sfumato.stages.restore import FaceRestoration, enhance_faces, restore_faces
+from sfumato.stages.segment import Parsing, face_extent
 from sfumato.styles import open_style
 from sfumato.types import CLASSES, FACE_CLASSES, Compare, Detect, Face, Image, Labels, Layers, Mask, Transform
 
@@ -88,20 +87,25 @@ class Pipeline:
         kept = choose_faces(faces, self.settings.faces)
         with _timed(timings, "restore"):
             restored, restorations = self._restored(image, [faces[k] for k in kept])
+        pasting = self.settings.blend == "paste"
         with _timed(timings, "segment"):
-            parsing = self._parsing(image, faces) if mask is None else None
+            seen = restored if pasting else image  # the paper segments the enhanced picture (section 2.1)
+            parsing = self._parsing(seen, faces) if mask is None else None
             alpha = self._coverage(image, parsing, kept) if mask is None else np.asarray(mask, np.float32)
         with _timed(timings, "stylize"):
             painted = self._painted(image)
+        chosen = [faces[k] for k in kept]
         with _timed(timings, "blend"):
-            chosen = [faces[k] for k in kept]
-            if parsing is not None:
-                self._draw_edges(alpha, painted, restored, parsing, {k: faces[k] for k in kept})
-            target = None if layers or np.may_share_memory(painted, image) else painted
-            part = Kept(restored, alpha, _typical_extent(chosen, image))
-            result = melt(painted, part, paint=self.settings.paint, out=target)
-            if parsing is not None and self.settings.paint:
-                self._keep_eyes(result, restored, alpha, parsing, {k: faces[k] for k in kept})
+            if pasting:
+                result = paste(painted, restored, alpha)
+            else:
+                if parsing is not None:
+                    self._draw_edges(alpha, painted, restored, parsing, {k: faces[k] for k in kept})
+                target = None if layers or np.may_share_memory(painted, image) else painted
+                part = Kept(restored, alpha, _typical_extent(chosen, image))
+                result = melt(painted, part, paint=self.settings.paint, out=target)
+                if parsing is not None and self.settings.paint:
+                    self._keep_eyes(result, restored, alpha, parsing, {k: faces[k] for k in kept})
         with _timed(timings, "measure"):
             seams = tuple(_seam(image, result, alpha, face) for face in chosen)
             alike = (
@@ -141,7 +145,13 @@ class Pipeline:
         return self.segment_faces(image, faces)
 
     def _coverage(self, image: Image, parsing: Parsing | None, kept: Sequence[int]) -> Mask:
-        """Return where and how far whole persons are kept; faces alone are laid in one by one, with their edges."""
+        """Return where and how far whole persons are kept; faces alone are laid in one by one, with their edges.
+
+        What is pasted is kept wholly or not at all.
+        """
+        if parsing is not None and self.settings.blend == "paste":
+            covered = parsing.coverage(self.settings.class_strengths, kept)
+            return np.asarray(covered >= 0.5, dtype=np.float32)
         if parsing is None or not self.settings.class_strengths[1]:
             return np.zeros(image.shape[:2], np.float32)
         return parsing.coverage(self.settings.class_strengths, kept)
@@ -252,31 +262,40 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
     """Return a pipeline for the settings; files are verified now, networks load when first used.
 
     Raises:
-        SettingsError: the style is unknown.
-        MissingInputError: the file of the style or of the restorer is missing.
+        SettingsError: a style, restorer, segmenter, detector or recogniser is unknown.
+        MissingInputError: the file of one of them is missing.
         BackendMissingError: the device is not there.
-        ModelError: a model file is missing or damaged.
+        ModelError: a model is not on this machine, or its file is damaged.
     """
     chosen = settings or make_settings()
     device = check_device(chosen.device)
-    specs = {task: find_embedded(task) for task in ("detector", "segmenter", "recogniser")}
+    detector = open_detector(chosen.detector, device, exact=chosen.exact)
+    recogniser = open_recogniser(chosen.recogniser, device, exact=chosen.exact)
+    segmenter = open_segmenter(chosen.segmenter, device, exact=chosen.exact)
     restorer = open_restorer(chosen.restorer, device, exact=chosen.exact)
     style = open_style(chosen.style, device, exact=chosen.exact)
 
-    def backend(spec: ModelSpec) -> Backend:
-        return make_backend(model_path(spec), device, exact=chosen.exact)
-
-    likeness = Likeness(backend(specs["recogniser"]))
+    embedded = (
+        recogniser if chosen.recogniser == "light" else open_recogniser("light", device, exact=chosen.exact)
+    )
+    restore: Restore = partial(
+        restore_faces, restorer=restorer.restore, strength=chosen.restore, likeness=embedded.compare
+    )
+    if chosen.blend == "paste":
+        restore = partial(enhance_faces, restorer=restorer.restore, strength=chosen.restore)
     return Pipeline(
-        detect_faces=LightDetector(backend(specs["detector"])),
-        restore=partial(restore_faces, restorer=restorer.restore, strength=chosen.restore, likeness=likeness),
+        detect_faces=detector.detect,
+        restore=restore,
         paint=style.paint,
-        segment_faces=LightSegmenter(backend(specs["segmenter"])),
+        segment_faces=segmenter.segment,
         settings=chosen,
-        likeness=likeness,
+        likeness=recogniser.compare,
         models={
-            **{spec.name: spec.sha256 for spec in specs.values()},
-            **{opened.name: opened.sha256 for opened in (restorer, style)},
+            **{
+                opened.name: opened.sha256
+                for opened in (detector, segmenter, restorer, recogniser, embedded, style)
+            },
+            **segmenter.also,
             **style.also,
         },
     )

@@ -1,69 +1,129 @@
-"""Describe every model: file, sha256, licences and origin; data only, it loads no network."""
+"""Describe every model: addresses, sha256, licences and origin; data only, it loads no network."""
 
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
-from sfumato.errors import ModelError, SettingsError
-from sfumato.settings import did_you_mean
+from sfumato.errors import ModelError
 
-Task = Literal[
+Task: TypeAlias = Literal[
     "detector", "segmenter", "restorer", "recogniser", "stylizer", "any-style", "any-style-encoder"
 ]
+
+CommercialUse: TypeAlias = Literal["yes", "no", "unclear"]
+
+PLUGINS = "sfumato.models"
+"""Group of the entry points by which other packages add models: each names a mapping of tables as in `models.toml`."""
+
+SETS: Mapping[str, tuple[str, ...]] = {
+    "paper": ("cyclegan-monet", "gfpgan-1.4", "unet-efficientnet-b2,sam-vit-b"),
+}
+"""What `sfumato models pull` takes for several models; of those divided by commas, the first that is here or has an
+address."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Say what a model is and on which terms it may be used.
+    """Say what a model is, where it is and on which terms it may be used.
 
     Attributes:
-        style: what `--style` calls it, for stylizers.
-        file: name of the ONNX file in `sfumato/weights`.
-        bytes, sha256: of that file.
+        file: its name: of an ONNX file in `sfumato/weights` where it is embedded, else of what is downloaded.
+        code_licence: of the program that trained it.
         data: what it was trained on.
-        commercial_use: yes, no or unclear.
+        in_plain_words: what the licences mean, and what a business may do.
+        paper: where it was published.
+        bytes, sha256: of that file; None is not known, and what comes first is then pinned.
+        urls: where it is, the first answering one counts.
+        note: what to do where there is no address, or what else must be known.
+        style: what `--style` calls it, for stylizers.
         paints: how a stylizer's network is to be used, the fields of `stages.style_facts.StyleFacts`.
     """
 
     name: str
     task: Task
     file: str
-    bytes: int
-    sha256: str
     code_licence: str
     weights_licence: str
     data: str
-    commercial_use: Literal["yes", "no", "unclear"]
+    commercial_use: CommercialUse
+    in_plain_words: str
     paper: str
-    embedded: bool
+    bytes: int | None = None
+    sha256: str | None = None
+    urls: tuple[str, ...] = ()
+    embedded: bool = False
+    note: str = ""
     style: str = ""
     paints: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file of a model on this machine, or a folder of Hugging Face's, and its sha256; of a folder, of its files."""
+
+    path: Path
+    sha256: str
+
+
 @cache
 def load_registry() -> Mapping[str, ModelSpec]:
-    """Return every known model by name, as `models.toml` lists them."""
-    text = (files("sfumato") / "models.toml").read_text(encoding="utf-8")
-    return {name: ModelSpec(name=name, **table) for name, table in tomllib.loads(text).items()}
-
-
-def find_style(style: str) -> ModelSpec:
-    """Return the stylizer that `--style` names.
+    """Return every known model by name: those of `models.toml` and those that plug-ins add.
 
     Raises:
-        SettingsError: there is none; the nearest is suggested.
+        ModelError: a plug-in is broken; it is named.
     """
-    styles = {spec.style: spec for spec in load_registry().values() if spec.task == "stylizer"}
-    if style not in styles:
-        raise SettingsError(
-            f"unknown style '{style}'{did_you_mean(style, styles)}; available: {', '.join(styles)}"
+    text = (files("sfumato") / "models.toml").read_text(encoding="utf-8")
+    specs = {name: make_spec(name, table) for name, table in tomllib.loads(text).items()}
+    for point in entry_points(group=PLUGINS):
+        specs.update(_plugged(point, specs))
+    return specs
+
+
+def make_spec(name: str, table: Mapping[str, Any]) -> ModelSpec:
+    """Return the model that a table describes.
+
+    Raises:
+        ValueError, TypeError: the table has other fields, or values that mean nothing.
+    """
+    spec = ModelSpec(name=name, **{**table, "urls": tuple(table.get("urls", ()))})
+    if spec.task not in get_args(Task) or spec.commercial_use not in get_args(CommercialUse):
+        raise ValueError(f"{name}: task '{spec.task}' or commercial_use '{spec.commercial_use}' is unknown")
+    if not is_plain(spec.name) or not is_plain(spec.file):
+        raise ValueError(f"{name}: a name or file with other characters than letters, digits and .+_-")
+    return spec
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a name can safely be part of a path.
+
+    >>> [is_plain(name) for name in ("sam2.1-hiera-tiny", "sam2.1_hiera_b+.pt", "../x", ".hidden", "")]
+    [True, True, False, False, False]
+    """
+    letters = name.replace("-", "").replace("_", "").replace(".", "").replace("+", "")
+    return letters.isalnum() and letters.isascii() and name[0] != "." and len(name) <= 100
+
+
+def _plugged(point: EntryPoint, known: Mapping[str, ModelSpec]) -> Mapping[str, ModelSpec]:
+    owner = point.dist.name if point.dist else point.value
+    try:
+        tables: Mapping[str, Mapping[str, Any]] = point.load()
+        specs = {name: make_spec(name, {**table, "embedded": False}) for name, table in tables.items()}
+    except Exception as error:  # whatever the code of others raises
+        raise ModelError(
+            f"the plug-in '{point.name}' of {owner} lists no models ({error}); update or uninstall it"
+        ) from error
+    taken = sorted(specs.keys() & known.keys())
+    if taken:
+        raise ModelError(
+            f"the plug-in '{point.name}' of {owner} claims the model '{taken[0]}', which is another's; uninstall it"
         )
-    return styles[style]
+    return specs
 
 
 def find_embedded(task: Task) -> ModelSpec:

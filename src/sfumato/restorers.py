@@ -1,14 +1,12 @@
 """Open the face restorer that a name or a file stands for; it trains nothing and decides nothing."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.backends import TorchBackend, make_backend
-from sfumato.conversion import convert_once, read_content
-from sfumato.errors import SettingsError
-from sfumato.registry import find_embedded, model_path
+from sfumato.conversion import MODEL, convert_once
+from sfumato.resolve import resolve
 from sfumato.stages.restore import CropRestorer
 from sfumato.types import Transform
 
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = (".pth", ".safetensors")
 """Suffixes of files of weights."""
-
-FORM = 1
-"""Number of the form of converted restorers; the cache keeps each apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +31,26 @@ class Restorer:
 
 
 def open_restorer(restorer: str, device: str, *, exact: bool = False) -> Restorer:
-    """Return the embedded restorer, "light", or that of an authors' file: GFPGAN 1.2 to 1.4, RestoreFormer.
+    """Return the embedded restorer, "light", one of the registry, or that of a file: GFPGAN 1.2 to 1.4, RestoreFormer.
 
     On the CPU such weights are converted to ONNX once and kept in the user's cache; elsewhere PyTorch runs them.
 
     Raises:
         SettingsError: no restorer has this name.
         MissingInputError: there is no such file.
-        ModelError: the file is damaged or holds no face restorer.
+        ModelError: it is not on this machine, is damaged, or holds no face restorer.
         BackendMissingError: PyTorch or spandrel is not installed.
     """
-    path = Path(restorer)
-    if restorer == "light":
-        spec = find_embedded("restorer")
-        return Restorer(
-            CropRestorer(make_backend(model_path(spec), device, exact=exact)), spec.name, spec.sha256
-        )
-    if path.suffix.lower() not in WEIGHTS:
-        kind = "file" if os.sep in restorer or path.suffix else "name"
-        raise SettingsError(
-            f"restorer '{restorer}' is no {kind} known; use light or a file of {', '.join(WEIGHTS)}"
-        )
-    content, digest = read_content(path, "restorer")
-    if device == "cpu":
-        model = convert_once(path, content, f"restorers-{FORM}", _write_restorer)
-        return Restorer(CropRestorer(make_backend(model, device, exact=exact)), str(path), digest)
-    backend = TorchBackend(lambda: _read(path, content), device, exact=exact)
-    return Restorer(CropRestorer(backend), str(path), digest)
+    meant = resolve(restorer, "restorer", WEIGHTS)
+    path = meant.file.path
+    if path.suffix.lower() in WEIGHTS and device != "cpu":
+        backend = TorchBackend(lambda: _read(path), device, exact=exact)
+        return Restorer(CropRestorer(backend), meant.name, meant.file.sha256)
+    model = convert_once(meant.file, "restorer") / MODEL if path.suffix.lower() in WEIGHTS else path
+    return Restorer(CropRestorer(make_backend(model, device, exact=exact)), meant.name, meant.file.sha256)
 
 
-def _read(weights: Path, content: bytes) -> "nn.Module":
+def _read(weights: Path) -> "nn.Module":
     from sfumato.nets.face_restorers import read_face_restorer
 
-    return read_face_restorer(weights, content)
-
-
-def _write_restorer(weights: Path, content: bytes, target: Path) -> None:
-    from sfumato.export_restorer import export_face_restorer
-    from sfumato.nets.face_restorers import read_face_restorer
-
-    export_face_restorer(read_face_restorer(weights, content), target, weights)
+    return read_face_restorer(weights)

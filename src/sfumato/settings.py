@@ -13,6 +13,7 @@ from sfumato.errors import SettingsError
 from sfumato.types import CLASSES, FACE_CLASSES
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
+Blend: TypeAlias = Literal["melt", "paste"]
 ClassStrengths: TypeAlias = tuple[float, ...]
 """How far each of the nine EasyPortrait classes keeps its photo, 0..1."""
 
@@ -35,6 +36,10 @@ class Options(TypedDict, total=False):
     preserve: str
     restorer: str
     restore: float
+    segmenter: str
+    detector: str
+    recogniser: str
+    blend: Blend
     paint: float
     feather: float
     faces: str
@@ -42,16 +47,43 @@ class Options(TypedDict, total=False):
     exact: bool
 
 
+PRESETS: Mapping[str, Options] = {
+    "paper": {
+        "style": "cyclegan-monet",
+        "restorer": "gfpgan-1.4",
+        "segmenter": "unet-efficientnet-b2,sam-vit-b",
+        "restore": 1.0,
+        "blend": "paste",
+    },
+    "paper-plus": {
+        "style": "cyclegan-monet",
+        "restorer": "gfpgan-1.4",
+        "segmenter": "unet-efficientnet-b2,sam-vit-b",
+    },
+}
+"""Settings that go together, by name: the paper's networks, with its own blending and with ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Say how a picture is painted and what of the person is kept.
 
     Attributes:
-        style: name of a style, or path of a generator's file or of a painting (see `styles.open_style`).
+        style: name of a style or a stylizer of the registry, or path of a generator's file or of a painting (see
+            `styles.open_style`).
         strength: 0..1, how far the picture is painted: 0 leaves the photo.
         preserve: face, person, none, or classes with an optional strength: "skin,lips" or "eyes=1,skin=0.6".
-        restorer: "light", or path of the weights of GFPGAN or RestoreFormer (see `restorers.open_restorer`).
+        restorer: "light", a restorer of the registry, or path of the weights of GFPGAN or RestoreFormer (see
+            `restorers.open_restorer`).
         restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.
+        segmenter: "light", a segmenter of the registry, or path of a U-Net or of Segment Anything; of several, divided
+            by commas, the first that is on this machine (see `segmenters.open_segmenter`).
+        detector: "light" or "yunet".
+        recogniser: "light" or "sface": by which likeness is measured. Whether a restoration goes too far is always the
+            embedded one's word, on which that limit was calibrated.
+        blend: "melt" lays the kept parts into the painting by soft edges, in its colours. "paste" is the paper's way:
+            all faces are restored in full, found on the restored picture, and replaced at a hard edge; `paint` and
+            `feather` then mean nothing, and `restore` is the part of the restored face in what is pasted.
         paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
         feather: 0..10, width of the soft edge, in units of 1.5 % of the face.
         faces: all, largest, or numbers as `sfumato detect` counts them: "1,3".
@@ -67,6 +99,10 @@ class Settings:
     preserve: str = "face"
     restorer: str = "light"
     restore: float = 0.7
+    segmenter: str = "light"
+    detector: str = "light"
+    recogniser: str = "light"
+    blend: Blend = "melt"
     paint: float = 0.3
     feather: float = 1.0
     faces: str = "all"
@@ -81,6 +117,8 @@ class Settings:
         _check_range("feather", self.feather, 10.0)
         if self.device not in get_args(Device):
             raise SettingsError(f"unknown device '{self.device}'; use auto, cpu, cuda or mps")
+        if self.blend not in get_args(Blend):
+            raise SettingsError(f"unknown blend '{self.blend}'; use melt or paste")
         parse_preserve(self.preserve)
         parse_faces(self.faces)
 
@@ -90,15 +128,31 @@ class Settings:
         return parse_preserve(self.preserve)
 
 
-def make_settings(**options: Unpack[Options]) -> Settings:
-    """Build settings from keyword arguments over the user's defaults.
+def make_settings(preset: str | None = None, **options: Unpack[Options]) -> Settings:
+    """Build settings from keyword arguments over a preset, and that over the user's defaults.
+
+    Args:
+        preset: one of `PRESETS`.
 
     Defaults come from the TOML file named by SFUMATO_CONFIG, else from `sfumato/config.toml` in
     XDG_CONFIG_HOME (or ~/.config), if there is one; its keys are those of `Settings`.
     """
     defaults = read_defaults()
+    if preset is not None:
+        defaults.update(find_preset(preset))
     defaults.update(options)
     return Settings(**defaults)
+
+
+def find_preset(name: str) -> Options:
+    """Return the options of a preset.
+
+    Raises:
+        SettingsError: there is none of this name; the nearest is suggested.
+    """
+    if name not in PRESETS:
+        raise SettingsError(f"unknown preset '{name}'{did_you_mean(name, PRESETS)}; use {', '.join(PRESETS)}")
+    return PRESETS[name]
 
 
 def read_defaults() -> Options:
@@ -129,6 +183,16 @@ def cache_folder() -> Path:
     named = os.environ.get("SFUMATO_HOME")
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(named) if named else base / "sfumato"
+
+
+def is_offline() -> bool:
+    """Return whether SFUMATO_OFFLINE forbids downloads: any value but 0, false and no does."""
+    return os.environ.get("SFUMATO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")
+
+
+def mirror() -> str | None:
+    """Return the address of SFUMATO_MIRROR, under which the files of models are looked for first, or None."""
+    return os.environ.get("SFUMATO_MIRROR", "").strip().rstrip("/") or None
 
 
 def _checked_options(loaded: Mapping[str, object], path: Path) -> Options:

@@ -1,16 +1,17 @@
 """Open the style that a name or a file stands for and return the stage that paints in it; it trains nothing."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfumato.backends import ModelShape, OpenVinoBackend, inspect_model, make_backend
-from sfumato.conversion import convert_once, read_content
-from sfumato.errors import BackendMissingError, ModelError, SettingsError
+from sfumato.conversion import MODEL, convert_once, read_weights
+from sfumato.errors import BackendMissingError, ModelError
 from sfumato.io import PICTURE_SUFFIXES, read_picture
-from sfumato.registry import Task, find_embedded, find_style, has_embedded, model_path
+from sfumato.registry import Task, find_embedded, has_embedded, model_path
+from sfumato.resolve import resolve
 from sfumato.settings import cache_folder
+from sfumato.shapes import describe_sizes
 from sfumato.stages.any_style import describe_manner
 from sfumato.stages.palette import InPalette, measure_palette
 from sfumato.stages.style_facts import KEY, StyleFacts, read_facts
@@ -19,9 +20,6 @@ from sfumato.types import Transform
 
 WEIGHTS = (".safetensors", ".pth")
 """Suffixes of weights that are converted once."""
-
-FORM = 2
-"""Number of the form of converted styles; the cache keeps each apart."""
 
 GENERATORS = (".onnx", *WEIGHTS)
 """Suffixes of the files of generators."""
@@ -49,7 +47,7 @@ class Style:
 
 
 def open_style(style: str, device: str, *, exact: bool = False) -> Style:
-    """Return the style of this name, that of a generator's file, or the manner of a picture.
+    """Return the style of this name, embedded or of the registry, that of a generator's file, or a picture's manner.
 
     An ONNX file says how it paints in its metadata, or else in a file NAME.json beside it (see `StyleFacts`). Weights
     are converted once and kept in the user's cache, which needs PyTorch.
@@ -61,32 +59,26 @@ def open_style(style: str, device: str, *, exact: bool = False) -> Style:
         SettingsError: no style has this name.
         MissingInputError: there is no such file.
         InputError: the picture cannot be read.
-        ModelError: the file is damaged, holds no generator or does not say how it paints.
+        ModelError: it is not on this machine, is damaged, holds no generator or does not say how it paints.
         BackendMissingError: the device cannot run it, or weights are to be converted and PyTorch is not installed.
     """
     path = Path(style)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return _manner_of(path, device, exact=exact)
-    if path.suffix.lower() not in GENERATORS:
-        if os.sep in style or path.suffix:
-            known = ", ".join(GENERATORS)
-            raise SettingsError(
-                f"style '{style}' is neither a picture nor a generator; name a file of {known}"
-            )
-        spec = find_style(style)
-        backend = make_backend(model_path(spec), device, exact=exact)
-        return Style(make_stylizer(backend, StyleFacts(**spec.paints)), spec.name, spec.sha256)
-    content, digest = read_content(path, "style")
-    onnx = path.suffix.lower() == ".onnx"
-    model = path if onnx else convert_once(path, content, f"styles-{FORM}", _write_style)
-    facts = local_facts(model, path)
+    meant = resolve(style, "stylizer", GENERATORS)
+    if meant.spec is not None and meant.spec.embedded:
+        backend = make_backend(meant.file.path, device, exact=exact)
+        return Style(make_stylizer(backend, StyleFacts(**meant.spec.paints)), meant.name, meant.file.sha256)
+    onnx = meant.file.path.suffix.lower() == ".onnx"
+    model = meant.file.path if onnx else convert_once(meant.file, "stylizer") / MODEL
+    facts = local_facts(model, meant.file.path)
     backend = make_backend(model, device, exact=exact)
-    return Style(make_stylizer(backend, facts), str(path), digest)
+    return Style(make_stylizer(backend, facts), meant.name, meant.file.sha256)
 
 
 def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
     """Return the style of a painting: its manner where there are networks for it, else its palette in Monet's brush."""
-    _, digest = read_content(path, "style")
+    digest = read_weights(path, "style").sha256
     image = read_picture(path).image
     files = _any_style_files()
     if files is None:
@@ -156,21 +148,8 @@ def check_generator(shape: ModelShape, named: Path) -> None:
         raise ModelError(f"{named} takes {', '.join(shape.inputs)} where a generator takes 'input'; {remedy}")
     for name, sizes in (("input", shape.inputs["input"]), ("output", shape.outputs[0])):
         if len(sizes) != 4 or sizes[1] not in (3, None):
-            raise ModelError(f"{named}: its {name} is no batch of RGB planes but {_words(sizes)}; {remedy}")
+            raise ModelError(
+                f"{named}: its {name} is no batch of RGB planes but {describe_sizes(sizes)}; {remedy}"
+            )
     if shape.inputs["input"][2:] != (None, None):
-        raise ModelError(f"{named} takes pictures of {_words(shape.inputs['input'])} alone; {remedy}")
-
-
-def _words(sizes: tuple[int | None, ...]) -> str:
-    return "x".join("any" if size is None else str(size) for size in sizes)
-
-
-def _write_style(weights: Path, content: bytes, target: Path) -> None:
-    from sfumato.export_style import export_style
-    from sfumato.nets.generators import read_generator
-
-    net = read_generator(weights, content)
-    try:
-        export_style(net, target)
-    except ModelError as error:
-        raise ModelError(f"{weights} cannot be converted: {error}") from error
+        raise ModelError(f"{named} takes pictures of {describe_sizes(shape.inputs['input'])} alone; {remedy}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sfumato.apps.cli import run
 from sfumato.pipeline import Pipeline
-from sfumato.registry import find_style
+from sfumato.resolve import find_named
 from sfumato.settings import Settings
 from sfumato.stages.restore import FaceRestoration
 from sfumato.stages.segment import LightSegmenter
@@ -47,7 +47,7 @@ def leave(image: Image, faces: Sequence[Face]) -> tuple[Image, tuple[FaceRestora
 
 def build(settings: Settings) -> Pipeline:
     """Return a pipeline that finds one face in colour pictures and none in grey ones, and paints negatives."""
-    find_style(settings.style)
+    find_named(settings.style, "stylizer")
     return Pipeline(
         detect_faces=lambda image: (FACE,) if np.ptp(image, axis=2).any() else (),
         restore=leave,

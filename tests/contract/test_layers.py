@@ -14,9 +14,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"types", "errors", "settings", "weights"}),
     frozenset(
         {"geometry", "fields", "masks", "compositing", "seam", "io", "registry", "download", "backends"}
+        | {"store", "bundles", "shapes"}
     ),
     frozenset({"stages", "conversion"}),
-    frozenset({"styles", "restorers"}),
+    frozenset({"resolve", "styles", "restorers", "segmenters", "faces"}),
     frozenset({"edges", "result"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),
@@ -29,7 +30,8 @@ LAYERS: tuple[frozenset[str], ...] = (
 LATE = frozenset(
     {
         ("backends", "nets"),
-        *((room, upper) for room in ("styles", "restorers") for upper in ("nets", "export")),
+        ("restorers", "nets"),
+        ("segmenters", "nets"),
     }
 )
 """Upward imports that are allowed inside a function: PyTorch builds or converts a network when it is asked for."""

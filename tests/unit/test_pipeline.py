@@ -332,3 +332,65 @@ def test_detect_and_segment_answer_without_painting(embedded: Pipeline, portrait
     assert labels.shape == portrait.shape[:2]
     x, y = (round(v) for v in face.landmarks[2])
     assert labels[y, x] == 2
+
+
+# --- the paper's own blending ---------------------------------------------------------------------------------
+
+
+def half_skin(image: Image, faces: Sequence[Face]) -> Parsing:
+    """Call what is right of each face's nose skin, with a soft edge, and note what was looked at."""
+    parsing = all_skin(image, faces)
+    ramp = np.clip((np.arange(64) - 24) / 16, 0, 1).astype(np.float32)
+    views = []
+    for view in parsing.faces:
+        seen = np.zeros((9, 64, 64), np.float32)
+        seen[2], seen[0] = ramp, 1 - ramp
+        views.append(replace(view, probabilities=seen))
+    return replace(parsing, faces=tuple(views))
+
+
+def test_pasting_takes_each_pixel_from_the_restored_face_or_from_the_painting() -> None:
+    image = np.random.default_rng(5).integers(0, 200, (128, 240, 3), dtype=np.uint8)
+    pipeline = replace(simple_pipeline(blend="paste"), segment_faces=half_skin)
+    result = pipeline.stylize(image, layers=True)
+    assert set(np.unique(result.mask)) == {0.0, 1.0}
+    kept = result.mask > 0
+    restored, _ = brighten(image, FACES)
+    np.testing.assert_array_equal(result.image[kept], restored[kept])
+    np.testing.assert_array_equal(result.image[~kept], 255 - image[~kept])
+    assert result.layers["result"] is not None
+    melted = replace(simple_pipeline(blend="melt"), segment_faces=half_skin).stylize(image)
+    assert len(np.unique(melted.mask)) > 2
+
+
+def test_pasting_segments_the_restored_picture_and_melting_the_photo() -> None:
+    seen: list[int] = []
+
+    def look(image: Image, faces: Sequence[Face]) -> Parsing:
+        seen.append(int(image.max()))
+        return all_skin(image, faces)
+
+    image = np.full((128, 240, 3), 50, np.uint8)
+    for blend in ("paste", "melt"):
+        replace(simple_pipeline(blend=blend), segment_faces=look).stylize(image)
+    assert seen == [60, 50]
+
+
+def test_pasting_a_face_that_is_not_to_be_kept_paints_it() -> None:
+    image = np.full((128, 240, 3), 50, np.uint8)
+    pipeline = replace(simple_pipeline(blend="paste", faces="2"), segment_faces=half_skin)
+    result = pipeline.stylize(image)
+    assert result.mask[60, 70] == 0
+    assert result.mask[70, 190] == 1
+
+
+def test_pasting_with_a_mask_of_ones_own_cuts_at_a_half() -> None:
+    image = np.full((128, 240, 3), 50, np.uint8)
+    mask = np.tile(np.linspace(0, 1, 240, dtype=np.float32), (128, 1))
+    result = simple_pipeline(blend="paste", restore=0.0).stylize(image, mask=mask)
+    assert set(np.unique(result.image)) == {50, 205}
+
+
+def test_an_unknown_blend_is_refused() -> None:
+    with pytest.raises(SettingsError, match="unknown blend 'glue'; use melt or paste"):
+        Settings(blend="glue")  # type: ignore[arg-type]  # refused

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sfumato.geometry import FFHQ_TEMPLATE, align, clip_box, crop_bounds, face_affine
 from sfumato.stages.restore import (
     CropRestorer,
+    enhance_faces,
     face_difference,
     fade_window,
     measure_sharpness,
@@ -239,3 +240,26 @@ class _Doubling:
 def test_the_restorer_scales_to_0_1_and_clips_on_the_way_back() -> None:
     crop = np.full((512, 512, 3), (10, 100, 200), dtype=np.uint8)
     assert CropRestorer(_Doubling())(crop)[0, 0].tolist() == [20, 200, 255]
+
+
+def test_enhancing_replaces_every_face_colours_and_all() -> None:
+    picture = np.full((512, 512, 3), 90, np.uint8)
+    blue = np.zeros((512, 512, 3), np.uint8)
+    blue[..., 2] = 200
+    result, (report,) = enhance_faces(picture, [_face(FFHQ_TEMPLATE)], lambda _: blue, 1.0)
+    assert (result[256, 256] == (0, 0, 200)).all()
+    assert (result[0, 0] == 90).all()  # it fades in from the border of the crop
+    assert report.weight == 1.0
+    half, _ = enhance_faces(picture, [_face(FFHQ_TEMPLATE)], lambda _: blue, 0.5)
+    np.testing.assert_allclose(half[256, 256], (45, 45, 145), atol=1)
+    assert (picture == 90).all()
+
+
+def test_enhancing_by_nothing_or_nobody_changes_nothing() -> None:
+    picture = np.full((64, 64, 3), 90, np.uint8)
+    result, report = enhance_faces(picture, [], lambda crop: crop, 1.0)
+    assert result is picture and report == ()
+    result, (only,) = enhance_faces(
+        picture, [_face((FFHQ_TEMPLATE / 8).astype(np.float32))], lambda crop: 255 - crop, 0.0
+    )
+    assert result is picture and only.weight == 0

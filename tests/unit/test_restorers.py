@@ -17,7 +17,7 @@ from sfumato.nets.face_restorers import read_face_restorer
 from sfumato.nets.torchvision_schema import declare_torchvision_operators
 from sfumato.pipeline import build_pipeline
 from sfumato.registry import find_embedded
-from sfumato.restorers import FORM, Restorer, open_restorer
+from sfumato.restorers import Restorer, open_restorer
 from sfumato.settings import make_settings
 from sfumato.stages.planes import to_batch
 from sfumato.stages.restore import CropRestorer, restore_faces
@@ -68,7 +68,7 @@ def test_a_restoreformer_restores_as_pytorch_does_and_is_converted_once(
     path = small_restoreformer(tmp_path / "RestoreFormer.pth")
     restorer = open_restorer(str(path), "cpu", exact=True)
     assert differ(restorer.restore(crop), direct(read_face_restorer(path), crop)) <= 1
-    (made,) = (cache / f"restorers-{FORM}").iterdir()
+    (made,) = cache.glob("converted/restorer-*/*/model.onnx")
     before = made.stat().st_mtime_ns
     open_restorer(str(path), "cpu")
     assert made.stat().st_mtime_ns == before
@@ -92,8 +92,12 @@ def test_light_is_the_embedded_one() -> None:
 @pytest.mark.parametrize(
     ("restorer", "error", "words"),
     [
-        ("lihgt", SettingsError, "is no name known; use light or a file of .pth, .safetensors"),
-        ("gfpgan.onnx", SettingsError, "is no file known"),
+        (
+            "lihgt",
+            SettingsError,
+            "unknown restorer 'lihgt'; did you mean 'light'.*name a file of .pth, .safetensors",
+        ),
+        ("./gfpgan.onnx", SettingsError, "is no file of .pth, .safetensors"),
         ("nowhere.pth", MissingInputError, "restorer nowhere.pth does not exist"),
     ],
 )

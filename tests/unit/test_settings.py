@@ -105,3 +105,17 @@ def test_no_file_means_no_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("SFUMATO_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert read_defaults() == {}
+
+
+def test_a_preset_stands_above_defaults_and_below_what_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('style = "monet"\nfeather = 2\n')
+    monkeypatch.setenv("SFUMATO_CONFIG", str(tmp_path / "config.toml"))
+    paper = make_settings("paper", restore=0.5)
+    assert (paper.style, paper.restorer, paper.blend) == ("cyclegan-monet", "gfpgan-1.4", "paste")
+    assert (paper.feather, paper.restore) == (2, 0.5)
+    plus = make_settings("paper-plus")
+    assert (plus.style, plus.segmenter, plus.blend) == (paper.style, paper.segmenter, "melt")
+    with pytest.raises(SettingsError, match="unknown preset 'papr'; did you mean 'paper'"):
+        make_settings("papr")

@@ -9,12 +9,12 @@ from safetensors.torch import save_file
 
 from sfumato.errors import ModelError
 from sfumato.export import export_onnx
+from sfumato.export_segmenter import export_segmenter
 from sfumato.nets.detector import DetectorNet
 from sfumato.nets.paper_unet import UNUSED_WEIGHTS, PaperUNet
 from sfumato.nets.segmenter import LightUNet
 from sfumato.registry import Task, find_embedded, model_path
 from sfumato.training.detector import export_detector
-from sfumato.training.segmenter import export_segmenter
 from sfumato.training.start import load_weights
 
 

@@ -27,11 +27,12 @@ from sfumato.nets.embedded import load_embedded
 from sfumato.nets.generator import GeneratorLight
 from sfumato.nets.generators import Generator, read_generator
 from sfumato.pipeline import build_pipeline
-from sfumato.registry import find_style, model_path
+from sfumato.registry import model_path
+from sfumato.resolve import find_named
 from sfumato.settings import make_settings
 from sfumato.stages.style_facts import StyleFacts
 from sfumato.stages.stylize import LightStylizer, WholeStylizer
-from sfumato.styles import FORM, local_facts, open_style
+from sfumato.styles import local_facts, open_style
 from sfumato.training.any_style import AnyStyle
 from sfumato.training.any_style_run import export_any_style
 from sfumato.types import Image
@@ -101,19 +102,25 @@ def test_weights_are_converted_once(tmp_path: Path, cache: Path) -> None:
     path = tmp_path / "style.pth"
     torch.save(tiny("cyclegan").state_dict(), path)
     open_style(str(path), "cpu")
-    (made,) = (cache / f"styles-{FORM}").iterdir()
+    (made,) = cache.glob("converted/stylizer-*/*/model.onnx")
     before = made.stat().st_mtime_ns
     open_style(str(path), "cpu")
-    assert [file.stat().st_mtime_ns for file in (cache / f"styles-{FORM}").iterdir()] == [before]
+    assert [file.stat().st_mtime_ns for file in cache.glob("converted/*/*/model.onnx")] == [before]
+
+
+def test_a_name_wins_over_a_folder_of_that_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "monet").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert open_style("monet", "cpu").name == "monet-light"
 
 
 def test_a_named_style_is_the_embedded_one() -> None:
     style = open_style("monet", "cpu")
-    assert (style.name, style.sha256) == ("monet-light", find_style("monet").sha256)
+    assert (style.name, style.sha256) == ("monet-light", find_named("monet", "stylizer").sha256)
 
 
 def test_the_registry_says_of_the_embedded_style_what_its_file_says() -> None:
-    spec = find_style("monet")
+    spec = find_named("monet", "stylizer")
     assert StyleFacts(**spec.paints) == local_facts(model_path(spec), model_path(spec))
 
 
@@ -121,8 +128,19 @@ def test_the_registry_says_of_the_embedded_style_what_its_file_says() -> None:
     ("style", "error", "words"),
     [
         ("mone", SettingsError, "did you mean 'monet'"),
-        ("painting.gif", SettingsError, "is neither a picture nor a generator"),
-        ("folder/monet", SettingsError, "is neither a picture nor a generator"),
+        (
+            "painting.gif",
+            SettingsError,
+            "unknown style 'painting.gif'.*or name a file of .onnx, .safetensors",
+        ),
+        ("./painting.gif", SettingsError, "is no file of .onnx, .safetensors, .pth; name such a file"),
+        (
+            "cyclegan-monet",
+            ModelError,
+            "is not on this machine; get it with: sfumato models pull cyclegan-monet",
+        ),
+        ("gfpgan-1.4", SettingsError, "is a restorer, not a stylizer"),
+        ("folder/monet", SettingsError, "is no file of .onnx, .safetensors, .pth; name such a file"),
         ("nowhere.onnx", MissingInputError, "does not exist"),
         ("nowhere.pth", MissingInputError, "does not exist"),
         ("nowhere.jpg", MissingInputError, "does not exist"),
@@ -199,7 +217,9 @@ def test_a_truncated_download_is_refused_in_one_line(tmp_path: Path, suffix: str
     for part in range(1, 20):
         path.write_bytes(content[: part * len(content) // 20])
         with pytest.raises(ModelError, match=r"^[^\n]*style[^\n]*is damaged[^\n]*$"):
-            open_style(str(path), "cpu")
+            read_generator(path)
+    with pytest.raises(ModelError, match=r"^[^\n]*style[^\n]*is damaged[^\n]*$"):
+        open_style(str(path), "cpu")
     path.write_bytes(content)
     open_style(str(path), "cpu")
 
@@ -285,7 +305,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path: Path, cache: Path) -> None
     path = tmp_path / "style.safetensors"
     save_file(tiny("light").state_dict(), path)
     open_style(str(path), "cpu")
-    (made,) = (cache / f"styles-{FORM}").iterdir()
+    (made,) = cache.glob("converted/stylizer-*/*/model.onnx")
     made.write_bytes(b"half a file")
     open_style(str(path), "cpu")
     assert made.stat().st_size > 1000
@@ -348,7 +368,7 @@ def test_a_picture_without_networks_for_it_gives_its_palette(tmp_path: Path, ima
     painted = style.paint(image)
     plain = open_style("monet", "cpu").paint(image)
     assert style.name == str(tmp_path / "red.png")
-    assert style.also == {"monet-light": find_style("monet").sha256}
+    assert style.also == {"monet-light": find_named("monet", "stylizer").sha256}
     assert painted.shape == image.shape
     mean, before = painted.mean((0, 1)), plain.mean((0, 1))
     assert np.abs(mean - (200, 60, 40)).max() < 30 < np.abs(before - (200, 60, 40)).max()

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sfumato.backends import Tensor
-from sfumato.stages.stylize import GRID, LightStylizer, enlarged, halve, mirrored, reflect, spans
+from sfumato.stages.stylize import (
+    GRID,
+    LightStylizer,
+    WholeStylizer,
+    carry_details,
+    detail_slope,
+    enlarged,
+    halve,
+    mirrored,
+    reflect,
+    spans,
+)
 from sfumato.types import Image
 
 sides = st.integers(16, 300)
@@ -173,3 +184,70 @@ def test_a_flat_picture_stays_flat() -> None:
     image: NDArray[np.uint8] = np.full((150, 170, 3), 90, dtype=np.uint8)
     painted = LightStylizer(LocalFilter(), core=64, whole=0)(image)
     assert len(np.unique(painted)) == 1
+
+
+# --- large pictures of networks that see the whole ------------------------------------------------------------
+
+
+def enlarge(image: Image, height: int, width: int) -> Image:
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def shapes(height: int, width: int, seed: int) -> Image:
+    """Return a picture of large shapes, which a reduction keeps."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
+    return enlarge(coarse, height, width)
+
+
+@given(st.integers(20, 90), st.integers(20, 90), st.floats(1.1, 5), st.integers(0, 99))
+def test_where_the_photo_lost_nothing_the_painting_is_enlarged_alone(
+    height: int, width: int, scale: float, seed: int
+) -> None:
+    painted, reduced = noise(height, width, seed), shapes(height, width, seed + 1)
+    size = round(height * scale), round(width * scale)
+    image = enlarge(reduced, *size)
+    carried = carry_details(painted, reduced, image)
+    assert carried.shape == image.shape
+    assert np.abs(carried.astype(int) - enlarge(painted, *size)).max() <= 3
+
+
+@given(st.integers(20, 60), st.integers(20, 60), st.integers(0, 99))
+def test_a_painting_that_hides_the_photo_gains_no_detail(height: int, width: int, seed: int) -> None:
+    flat = np.full((height, width, 3), 90, np.uint8)
+    image = noise(3 * height, 3 * width, seed)
+    reduced = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    assert (carry_details(flat, reduced, image) == 90).all()
+
+
+def test_a_painting_that_shows_the_photo_gets_its_details_back() -> None:
+    image = shapes(480, 400, 4)
+    cv2.rectangle(
+        image, (100, 100), (260, 300), (250, 240, 30), 2
+    )  # two pixels wide: lost at a sixth of the size
+    image[::2, :200] = np.clip(image[::2, :200].astype(int) + 30, 0, 255)
+    reduced = np.asarray(cv2.resize(image, (66, 80), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    carried = carry_details(reduced, reduced, image)
+    plain = enlarge(reduced, 480, 400)
+    lost, left = (np.abs(image - made.astype(float)).mean() for made in (plain, carried))
+    assert left < 0.35 * lost
+
+
+def test_the_slope_is_that_of_a_straight_line() -> None:
+    reduced = noise(60, 60, 3)
+    half = (reduced // 2 + 60).astype(np.uint8)
+    assert np.median(detail_slope(half, reduced)) == pytest.approx(0.5, abs=0.02)
+    assert np.median(detail_slope(reduced, reduced)) == pytest.approx(1, abs=0.02)
+    assert detail_slope(255 - reduced, reduced).max() == 0  # what is reversed is no detail of the photo
+    assert detail_slope(reduced, np.full_like(reduced, 70)).max() < 0.1  # nothing there to carry
+
+
+def test_a_large_picture_is_painted_reduced_and_gets_its_details() -> None:
+    paint = WholeStylizer(Identity(), longest=64)
+    image = shapes(200, 160, 1)
+    cv2.line(image, (20, 20), (140, 180), (255, 255, 255), 1, cv2.LINE_AA)
+    painted = paint(image)
+    assert painted.shape == image.shape
+    reduced = np.asarray(cv2.resize(image, (51, 64), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    np.testing.assert_array_equal(painted, carry_details(reduced, reduced, image))
+    small = shapes(60, 50, 2)
+    np.testing.assert_array_equal(paint(small), small)

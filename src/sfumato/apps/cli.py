@@ -3,7 +3,6 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,18 +11,19 @@ import typer
 from sfumato.apps import cli_options as options
 from sfumato.apps import (  # noqa: F401  # add their commands to train_app
     cli_train_any_style,
+    cli_train_sam,
     cli_train_segmenter,
     cli_train_stylizer,
 )
 from sfumato.apps.cli_evaluate import evaluate_app
 from sfumato.apps.cli_export import export_app
 from sfumato.apps.cli_inputs import STREAM, plan_jobs
+from sfumato.apps.cli_models import models_app
 from sfumato.apps.cli_pipeline import Build, build_chosen, choose_settings
 from sfumato.apps.cli_report import (
     Voice,
     complain,
     print_faces,
-    print_models,
     say_outcome,
     say_summary,
 )
@@ -49,7 +49,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help=options.MODELS_HELP)
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
@@ -105,11 +104,16 @@ def stylize(
     context: typer.Context,
     inputs: options.Inputs,
     output: options.OutputOption = None,
+    preset: options.PresetOption = None,
     style: options.StyleOption = None,
     strength: options.StrengthOption = None,
     preserve: options.PreserveOption = None,
     restorer: options.RestorerOption = None,
     restore: options.RestoreOption = None,
+    segmenter: options.SegmenterOption = None,
+    detector: options.DetectorOption = None,
+    recogniser: options.RecogniserOption = None,
+    blend: options.BlendOption = None,
     paint: options.PaintOption = None,
     feather: options.FeatherOption = None,
     faces: options.FacesOption = None,
@@ -124,11 +128,16 @@ def stylize(
 ) -> int:
     """Paint pictures and keep the faces."""
     chosen = {
+        "preset": preset,
         "style": style,
         "strength": strength,
         "preserve": preserve,
         "restorer": restorer,
         "restore": restore,
+        "segmenter": segmenter,
+        "detector": detector,
+        "recogniser": recogniser,
+        "blend": blend,
         "paint": paint,
         "feather": feather,
         "faces": faces,
@@ -138,7 +147,7 @@ def stylize(
     settings = choose_settings(chosen)
     jobs = plan_jobs(inputs, output, layers=save_layers, overwrite=overwrite)
     voice = _voice(jobs[0].target, as_json=as_json, quiet=quiet)
-    pipeline = build_chosen(context, settings)
+    pipeline = build_chosen(context, settings, quiet=quiet)
     prepare_folders(jobs)
     writing = Writing(mask, overwrite, metadata)
     with voice.progress(len(jobs)) as advance:
@@ -157,6 +166,7 @@ def stylize(
 def detect(
     context: typer.Context,
     source: options.Input,
+    detector: options.DetectorOption = None,
     device: options.DeviceOption = None,
     exact: options.ExactOption = None,
     as_json: options.JsonOption = False,
@@ -166,7 +176,9 @@ def detect(
     from sfumato.io import picture_from
     from sfumato.result import describe_face
 
-    pipeline = build_chosen(context, choose_settings({"device": device, "exact": exact}))
+    pipeline = build_chosen(
+        context, choose_settings({"detector": detector, "device": device, "exact": exact})
+    )
     picture = picture_from(read_source(source))
     faces = pipeline.detect(picture)
     voice = Voice(json=as_json, quiet=quiet)
@@ -183,6 +195,8 @@ def segment(
     source: options.Input,
     output: options.LabelsOption = None,
     overlay: options.OverlayOption = None,
+    segmenter: options.SegmenterOption = None,
+    detector: options.DetectorOption = None,
     device: options.DeviceOption = None,
     exact: options.ExactOption = None,
     overwrite: options.OverwriteOption = False,
@@ -192,10 +206,11 @@ def segment(
     """Write the class of every pixel."""
     from sfumato.io import picture_from
 
-    settings = choose_settings({"device": device, "exact": exact})
+    chosen = {"segmenter": segmenter, "detector": detector, "device": device, "exact": exact}
+    settings = choose_settings(chosen)
     files = plan_label_files(source, output, overlay, overwrite=overwrite)
     voice = _voice(files.labels, as_json=as_json, quiet=quiet)
-    pipeline = build_chosen(context, settings)
+    pipeline = build_chosen(context, settings, quiet=quiet)
     picture = picture_from(read_source(source))
     labels = pipeline.segment(picture)
     write_label_files(files, picture, labels)
@@ -203,18 +218,6 @@ def segment(
     height, width = labels.shape
     written = {"output": str(files.labels), "overlay": str(overlay) if overlay else None}
     voice.tell({"input": str(source), **written, "size": [width, height], "classes": measure_classes(labels)})
-
-
-@models_app.command("list", help=options.MODELS_LIST_HELP)
-def list_models(as_json: options.JsonOption = False, quiet: options.QuietOption = False) -> None:
-    """List every model."""
-    from sfumato.registry import load_registry
-
-    specs = tuple(load_registry().values())
-    voice = Voice(json=as_json, quiet=quiet)
-    if voice.speaks:
-        print_models(specs)
-    voice.tell({"models": [asdict(spec) for spec in specs]})
 
 
 def _voice(target: Path, *, as_json: bool, quiet: bool) -> Voice:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import typer
 
-from sfumato.settings import Device, Settings
+from sfumato.settings import Blend, Device, Settings
 
 DEFAULTS = Settings()
 PAINTING = "Painting"
@@ -31,6 +31,7 @@ STYLIZE_HELP = describe(
     "sfumato stylize portrait.jpg -o painting.png --paint 0.5 --preserve eyes,skin",
     "sfumato stylize photos/ -o paintings/ --metadata strip",
     "sfumato stylize group.jpg --faces 1,3 --save-layers layers/",
+    "sfumato stylize portrait.jpg --preset paper",
     "cat portrait.jpg | sfumato stylize - > painting.jpg",
 )
 
@@ -45,14 +46,6 @@ SEGMENT_HELP = describe(
     "right brow, left eye, right eye, lips, teeth. Left is the left of the picture.",
     "sfumato segment portrait.jpg",
     "sfumato segment portrait.jpg -o labels.png --overlay overlay.jpg",
-)
-
-MODELS_HELP = describe("Show the models and their licences.", "sfumato models list")
-
-MODELS_LIST_HELP = describe(
-    "List every model: name, task, size, licences, embedded in the package or not.",
-    "sfumato models list",
-    "sfumato models list --json",
 )
 
 
@@ -73,11 +66,21 @@ OutputOption: TypeAlias = Annotated[
     Path | None,
     _option("--output", "-o", text="A file, a folder, or - for standard output.", panel=FILES),
 ]
+PresetOption: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "--preset",
+        text="Settings that go together: paper, or paper-plus with our blending; others given win. Needs: sfumato "
+        "models pull paper.",
+        panel=PAINTING,
+    ),
+]
 StyleOption: TypeAlias = Annotated[
     str | None,
     _option(
         "--style",
-        text="Style of the painting, or a generator's file (.onnx, .safetensors, .pth), or a painting.",
+        text="Style of the painting, a stylizer of models list, a generator's file (.onnx, .safetensors, .pth), or a "
+        "painting.",
         panel=PAINTING,
         default=DEFAULTS.style,
     ),
@@ -104,7 +107,8 @@ RestorerOption: TypeAlias = Annotated[
     str | None,
     _option(
         "--restorer",
-        text="What restores faces: light, or the weights of GFPGAN or RestoreFormer (.pth, .safetensors).",
+        text="What restores faces: light, a restorer of models list, or weights of GFPGAN or RestoreFormer (.pth, "
+        ".safetensors).",
         panel=PAINTING,
         default=DEFAULTS.restorer,
     ),
@@ -116,6 +120,40 @@ RestoreOption: TypeAlias = Annotated[
         text="How far blurred faces are restored, 0 to 1.",
         panel=PAINTING,
         default=f"{DEFAULTS.restore:g}",
+    ),
+]
+SegmenterOption: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "--segmenter",
+        text="What finds the face: light, a segmenter of models list such as sam-vit-b, or a file of a U-Net or SAM; "
+        "of several by comma, the first that is here.",
+        panel=PAINTING,
+        default=DEFAULTS.segmenter,
+    ),
+]
+DetectorOption: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "--detector", text="What finds faces: light or yunet.", panel=PAINTING, default=DEFAULTS.detector
+    ),
+]
+RecogniserOption: TypeAlias = Annotated[
+    str | None,
+    _option(
+        "--recogniser",
+        text="What measures the likeness that --json tells: light or sface.",
+        panel=PAINTING,
+        default=DEFAULTS.recogniser,
+    ),
+]
+BlendOption: TypeAlias = Annotated[
+    Blend | None,
+    _option(
+        "--blend",
+        text="melt the face into the painting, or paste it at a hard edge, as the paper does.",
+        panel=PAINTING,
+        default=DEFAULTS.blend,
     ),
 ]
 PaintOption: TypeAlias = Annotated[

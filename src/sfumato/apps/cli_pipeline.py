@@ -16,13 +16,20 @@ Build: TypeAlias = Callable[[Settings], "Pipeline"]
 def choose_settings(chosen: Mapping[str, object]) -> Settings:
     """Return the settings that were named, over the user's defaults; None means not named."""
     named = {name: value for name, value in chosen.items() if value is not None}
-    return make_settings(**cast(Options, named))
+    preset = cast("str | None", named.pop("preset", None))
+    return make_settings(preset, **cast(Options, named))
 
 
-def build_chosen(context: typer.Context, settings: Settings) -> "Pipeline":
-    """Return the pipeline; its module, and OpenCV with it, loads only for a command that needs it."""
+def build_chosen(context: typer.Context, settings: Settings, *, quiet: bool = False) -> "Pipeline":
+    """Return the pipeline; its module, and OpenCV with it, loads only for a command that needs it.
+
+    Args:
+        quiet: do not say when weights are converted.
+    """
     if context.obj is not None:
         return cast(Build, context.obj)(settings)
+    from sfumato.apps.cli_report import report_waits
     from sfumato.pipeline import build_pipeline
 
-    return build_pipeline(settings)
+    with report_waits(quiet=quiet):
+        return build_pipeline(settings)

@@ -1,6 +1,7 @@
 """Print what was done, for people or as JSON; nothing is computed or read here."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -121,18 +122,31 @@ def print_faces(faces: Sequence[Face]) -> None:
     console().print(table if faces else "no face found")
 
 
-def print_models(specs: Sequence["ModelSpec"]) -> None:
-    """Print one row for each model: name, task, size, licences, embedded or not."""
+def print_models(specs: Sequence["ModelSpec"], states: Mapping[str, str]) -> None:
+    """Print one row for each model: name, task, size, weights' licence, commercial use, and where it is."""
     from rich.table import Table
 
-    table = Table(
-        "name", "task", "size", "code", "weights", "commercial", "embedded", box=None, pad_edge=False
-    )
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "task", "size", "where", "commercial"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("weights")
     for spec in specs:
-        licences = (spec.code_licence, spec.weights_licence, spec.commercial_use)
-        embedded = "yes" if spec.embedded else "no"
-        table.add_row(spec.name, spec.task, f"{spec.bytes / 1e6:.1f} MB", *licences, embedded)
+        size = describe_bytes(spec.bytes)
+        table.add_row(
+            spec.name, spec.task, size, states[spec.name], spec.commercial_use, spec.weights_licence
+        )
     console().print(table)
+
+
+def describe_bytes(count: int | None) -> str:
+    """Return a size in words.
+
+    >>> describe_bytes(1_862_912), describe_bytes(348_632_874), describe_bytes(None)
+    ('1.9 MB', '349 MB', 'unknown')
+    """
+    if count is None:
+        return "unknown"
+    return f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:,.0f} MB"
 
 
 def count_faces(count: int) -> str:
@@ -148,8 +162,71 @@ def console() -> "Console":
     """Return a console on standard output that prints text as it is; wide enough for a table in a pipe."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 200
+    width = None if sys.stdout.isatty() else 250
     return Console(markup=False, highlight=False, width=width)
+
+
+def _show_nothing(*_: object) -> None:
+    """Take what would be shown on a terminal."""
+
+
+@contextmanager
+def transfer_bar(voice: Voice, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how much of a file has come, how fast, and the time left, on a terminal."""
+    if not voice.speaks or not sys.stderr.isatty():
+        yield _show_nothing
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waiting(voice: Voice, what: str) -> Iterator[Callable[[float], None]]:
+    """Show that something goes on, and for how long, on a terminal; elsewhere nothing."""
+    if not voice.speaks or not sys.stderr.isatty():
+        yield _show_nothing
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status(what) as status:
+        yield lambda seconds: status.update(f"{what}: {seconds:.0f} s")
+
+
+@contextmanager
+def report_waits(*, quiet: bool) -> Iterator[None]:
+    """Say on standard error what keeps a command waiting: weights that are converted once, a very large model."""
+    if quiet:
+        yield
+        return
+    logger = logging.getLogger("sfumato")
+    handler = logging.Handler()
+    handler.emit = lambda record: complain(record.getMessage())  # type: ignore[method-assign]  # what it is made for
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _progress_bar() -> "Progress":

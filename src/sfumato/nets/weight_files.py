@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load
+from safetensors.torch import load, load_file
 
 from sfumato.errors import MissingInputError, ModelError
 
@@ -41,6 +41,39 @@ def read_weights(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def load_weights(path: Path) -> State:
+    """Return the tensors of a `.safetensors`, `.pth` or `.pt` file, the latter as weights only and from the disk.
+
+    Large files are not read as a whole: what is not used stays on the disk.
+
+    Raises:
+        MissingInputError: there is none.
+        ModelError: it is damaged, or holds more than weights: code in it is not run.
+    """
+    if not path.is_file():
+        raise MissingInputError(f"{path} does not exist; name a .safetensors or .pth file of weights")
+    try:
+        if path.suffix.lower() == ".safetensors":
+            return load_file(path)
+        state = _load_mapped(path)
+    except DAMAGE as error:
+        raise ModelError(f"{path} is damaged or holds more than weights; get a whole copy") from error
+    return _named(state, path)
+
+
+def _load_mapped(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:  # files of before PyTorch 1.6 are no archives and cannot be mapped
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _named(state: object, path: Path) -> State:
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise ModelError(f"{path} holds no weights by name; get a whole copy")
+    return state
+
+
 def parse_weights(content: bytes, path: Path) -> State:
     """Return the tensors of the content of a `.safetensors` or `.pth` file, the latter as weights only.
 
@@ -56,6 +89,4 @@ def parse_weights(content: bytes, path: Path) -> State:
         state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     except DAMAGE as error:
         raise ModelError(f"{path} is damaged or holds more than weights; get a whole copy") from error
-    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise ModelError(f"{path} holds no weights by name; get a whole copy")
-    return state
+    return _named(state, path)

@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sfumato.backends import Backend
+from sfumato.fields import grow_rows, luma, strips
 from sfumato.stages.grain import grain
 from sfumato.stages.planes import to_batch, to_picture
 from sfumato.stages.style_facts import StyleFacts
 from sfumato.types import Image, Transform
+
+DETAIL_REACH = 4
+"""Pixels of the reduced picture, to each side, over which the painting is compared with the photo."""
+
+DETAIL_FLOOR = 25.0
+"""Variance of levels below which a part of the photo counts as flat, so that its noise is not carried."""
 
 GRID = 4
 """Tiles start at multiples of this many pixels, as the networks work at a quarter of the size."""
@@ -92,8 +99,9 @@ class LightStylizer:
 class WholeStylizer:
     """Paint by a generator that measures the whole picture, in one piece.
 
-    A picture longer than `longest` is reduced, painted and enlarged again: its parts, painted alone, would each be
-    measured alone and not fit together, and InstanceNorm's generators take 4 kB of memory a pixel.
+    A picture longer than `longest` is reduced and painted, and the painting enlarged with the photo's details
+    (`carry_details`): its parts, painted alone, would each be measured alone and not fit together, and InstanceNorm's
+    generators take 4 kB of memory a pixel.
 
     Attributes:
         backend: maps "input", an RGB batch in 0..1 whose sides are multiples of 4, to one of the same shape.
@@ -121,9 +129,44 @@ class WholeStylizer:
             over += np.float32(255 * self.grain) * grain(*ends)[..., None]
         (output,) = self.backend.run({"input": to_batch([over])})
         painted = to_picture(output[0, :, :rows, :columns])
-        if scale == 1:
-            return painted
-        return np.asarray(cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        return painted if scale == 1 else carry_details(painted, reduced, image)
+
+
+def carry_details(painted: Image, reduced: Image, image: Image) -> Image:
+    """Return the painting of a reduced picture at the picture's own size, with the details that the reduction lost.
+
+    Guided upsampling, after Kopf et al., "Joint bilateral upsampling", 2007, and He et al., "Guided image filtering",
+    2010: near each pixel the painting is taken as a linear function of the photo, whose slope, seen at the reduced
+    size, says how much of a detail of the photo the painting would show. Where strokes hide the photo it is 0.
+
+    Args:
+        painted, reduced: HxWx3 of one size, smaller than `image`.
+    """
+    slope = detail_slope(painted, reduced)
+    small = [picture.astype(np.float32) for picture in (painted, reduced)]
+    result = np.empty_like(image)
+    for rows in strips(image.shape[0]):
+        large, blurred = (grow_rows(field, rows, image.shape, method=cv2.INTER_CUBIC) for field in small)
+        detail = image[slice(*rows)] - blurred
+        detailed = large + grow_rows(slope, rows, image.shape)[..., None] * detail
+        result[slice(*rows)] = np.clip(np.rint(detailed), 0, 255).astype(np.uint8)
+    return result
+
+
+def detail_slope(painted: Image, reduced: Image) -> NDArray[np.float32]:
+    """Return how far the painting follows the photo near each pixel, HxW in 0..1: the slope of its best linear fit."""
+    photo, paint = luma(reduced.astype(np.float32)), luma(painted.astype(np.float32))
+
+    def mean(field: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(
+            cv2.boxFilter(field, -1, (2 * DETAIL_REACH + 1,) * 2, borderType=cv2.BORDER_REFLECT_101),
+            np.float32,
+        )
+
+    photo_mean, paint_mean = mean(photo), mean(paint)
+    covariance = mean(photo * paint) - photo_mean * paint_mean
+    variance = mean(photo * photo) - photo_mean * photo_mean
+    return np.clip(covariance / (variance + DETAIL_FLOOR), 0.0, 1.0).astype(np.float32)
 
 
 def _whole_cells(side: int) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from sfumato.stages.face_rows import (
     mirror_rows,
     row_to_face,
 )
+from sfumato.stages.yunet import decode_yunet
 from sfumato.types import Face, Image
 
 Array = NDArray[np.float32]
@@ -51,34 +52,6 @@ def search(image: Image, yunet: Backend, long_side: int, mirror: bool) -> Array:
     factor = np.array([width / size[0], height / size[1]], dtype=np.float32)
     points = (rows[:, :14].reshape(-1, 7, 2) + 0.5) * factor - 0.5
     return np.concatenate([points.reshape(-1, 14), rows[:, 14:]], axis=1)
-
-
-def decode_yunet(yunet: Backend, image: Image) -> Array:
-    """Return Nx15 rows of everything above a score of 0.3, thinned by group.
-
-    Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023: score = sqrt(class * objectness).
-    """
-    height, width = image.shape[:2]
-    padded = np.zeros((-(-height // 32) * 32, -(-width // 32) * 32, 3), dtype=np.float32)
-    padded[:height, :width] = image[:, :, ::-1]
-    outputs = yunet.run({"input": np.ascontiguousarray(padded.transpose(2, 0, 1)[None])})
-    rows = [_decode_stride(outputs[k::3], stride, padded.shape[1]) for k, stride in enumerate((8, 16, 32))]
-    means = [mean_row(group) for group in group_rows(np.concatenate(rows), SAME_FACE)]
-    return np.array(means, dtype=np.float32).reshape(-1, 15)
-
-
-def _decode_stride(outputs: Sequence[Array], stride: int, width: int) -> Array:
-    """Return the rows of one stride from its class, objectness, box and point outputs."""
-    cls, obj, box, points = (output[0] for output in outputs)
-    score = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1))[:, 0]
-    kept = score > 0.3
-    rows, columns = np.divmod(np.arange(len(score)), width // stride)
-    cell = np.stack([columns, rows], axis=1)[kept]
-    centre = (cell + box[kept, :2]) * stride
-    half = np.exp(box[kept, 2:]) * stride / 2
-    marks = ((points[kept].reshape(-1, 5, 2) + cell[:, None]) * stride).reshape(-1, 10)
-    parts = [centre - half, centre + half, marks, score[kept, None]]
-    return np.asarray(np.concatenate(parts, axis=1), dtype=np.float32)
 
 
 def _average(group: Array) -> LabelledFace:

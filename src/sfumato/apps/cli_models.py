@@ -1,0 +1,403 @@
+"""Offer the models on a terminal: list, look at, fetch, verify, remove, add, and carry to other machines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args
+
+import typer
+
+from sfumato.apps.cli_options import FILES, JsonOption, OverwriteOption, QuietOption, describe
+from sfumato.apps.cli_report import Voice, complain, describe_bytes, print_models, transfer_bar, waiting
+from sfumato.errors import BackendMissingError, ModelError, SettingsError
+
+if TYPE_CHECKING:
+    from sfumato.registry import ModelFile, ModelSpec, Task
+
+models_app = typer.Typer(
+    help=describe(
+        "Show, fetch and keep models. Only pull uses the network, and only when it is called.",
+        "sfumato models list",
+        "sfumato models info gfpgan-1.4",
+        "sfumato models pull paper --accept-license",
+        "sfumato models add latest_net_G.pth --task stylizer --name cezanne",
+    )
+)
+
+Names: TypeAlias = Annotated[
+    list[str], typer.Argument(metavar="MODEL", help="Names of models, or of a set: paper.")
+]
+Accept: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--accept-license",
+        help="Accept licences that forbid commercial use or are unclear; asked once for each model.",
+        rich_help_panel=FILES,
+    ),
+]
+Offline: TypeAlias = Annotated[
+    bool,
+    typer.Option("--offline", help="Fetch nothing; SFUMATO_OFFLINE=1 does the same.", rich_help_panel=FILES),
+]
+
+
+@models_app.command(
+    "list",
+    help=describe(
+        "List every model: name, task, size, commercial use, and where it is.",
+        "sfumato models list",
+        "sfumato models list --json",
+    ),
+)
+def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """List every model."""
+    from sfumato.store import known_models
+
+    specs = tuple(known_models().values())
+    states = {spec.name: state_of(spec) for spec in specs}
+    voice = Voice(json=as_json, quiet=quiet)
+    if voice.speaks:
+        print_models(specs, states)
+    voice.tell({"models": [{**asdict(spec), "state": states[spec.name]} for spec in specs]})
+
+
+@models_app.command(
+    "info",
+    help=describe(
+        "Say all that is known of a model: licences, data, addresses, sha256, and its state on this machine.",
+        "sfumato models info sam-vit-h",
+    ),
+)
+def show_model(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a model.")],
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Say all that is known of a model."""
+    from sfumato.store import find_models
+
+    voice = Voice(json=as_json, quiet=quiet)
+    found = [facts_about(spec) for spec in find_models([name])]
+    for facts in found:
+        for key, value in facts.items():
+            if value not in (None, "", [], {}):
+                voice.say(f"{key:16} {', '.join(value) if isinstance(value, list) else value}")
+    voice.tell({"models": found})
+
+
+@models_app.command(
+    "pull",
+    help=describe(
+        "Fetch models from their authors, verify and keep them, and convert weights for this machine. A transfer that "
+        "broke off goes on where it stopped.",
+        "sfumato models pull sam-vit-b",
+        "sfumato models pull paper --accept-license",
+        "sfumato models pull cyclegan-monet --sha256 0123... --accept-license",
+    ),
+)
+def pull_models(
+    names: Names,
+    sha256: Annotated[
+        str | None,
+        typer.Option(
+            help="What the file must have, where nobody publishes it; for one model.", rich_help_panel=FILES
+        ),
+    ] = None,
+    accept: Accept = False,
+    offline: Offline = False,
+    convert: Annotated[
+        bool,
+        typer.Option(
+            "--convert/--no-convert", help="Convert weights now, not at first use.", rich_help_panel=FILES
+        ),
+    ] = True,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds without a byte after which an address is given up.", min=1)
+    ] = 30.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fetch models."""
+    from sfumato.store import check_licences, expected_sha256, find_models, find_stored, pin, pull
+
+    specs = find_models(names)
+    if sha256 is not None and len(specs) != 1:
+        raise SettingsError("--sha256 is that of one file; pull one model at a time with it")
+    voice = Voice(json=as_json, quiet=quiet)
+    _announce(voice, specs)
+    check_licences(specs, accept=accept)
+    if sha256 is not None:
+        pin(specs[0], sha256)
+    pulled = []
+    for spec in specs:
+        known, there = expected_sha256(spec), find_stored(spec)
+        with transfer_bar(voice, spec.name) as progress:
+            file = pull(spec, offline=offline, timeout=timeout, progress=progress)
+        if known is None:
+            voice.say(f"{spec.name}: nobody publishes its sha256; pinned from now on is {file.sha256}")
+        verb = "is here already, verified" if there is not None else "fetched, verified"
+        voice.say(f"{spec.name}: {verb}: {file.path}")
+        converted = _convert(voice, spec, file) if convert else None
+        pulled.append(
+            {"name": spec.name, "path": str(file.path), "sha256": file.sha256, "converted": converted}
+        )
+    voice.tell({"models": pulled})
+
+
+@models_app.command(
+    "verify",
+    help=describe(
+        "Read models again and compare their sha256; all on this machine, or those named.",
+        "sfumato models verify",
+    ),
+)
+def verify_models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Names of models.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Verify models."""
+    from sfumato.store import find_models, find_stored, known_models, verify
+
+    specs = find_models(names) if names else [spec for spec in known_models().values() if find_stored(spec)]
+    voice = Voice(json=as_json, quiet=quiet)
+    verified, worst = [], 0
+    for spec in specs:
+        try:
+            file = verify(spec)
+            voice.say(f"{spec.name}: whole, sha256 {file.sha256}")
+            verified.append({"name": spec.name, "whole": True, "sha256": file.sha256})
+        except ModelError as error:
+            complain(str(error))
+            verified.append({"name": spec.name, "whole": False, "error": str(error)})
+            worst = error.exit_code
+    voice.tell({"models": verified})
+    return worst
+
+
+@models_app.command(
+    "remove",
+    help=describe(
+        "Delete models and what was converted from them.", "sfumato models remove sam-vit-h gfpgan-1.3"
+    ),
+)
+def remove_models(
+    names: Names,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Also forget the pinned sha256 and the accepted licence.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Delete models."""
+    from sfumato.store import find_models, remove
+
+    voice = Voice(json=as_json, quiet=quiet)
+    removed = []
+    for spec in find_models(names):
+        freed = remove(spec, forget=forget)
+        voice.say(f"{spec.name}: {describe_bytes(freed)} freed" if freed else f"{spec.name}: was not here")
+        removed.append({"name": spec.name, "freed": freed})
+    voice.tell({"models": removed})
+
+
+@models_app.command(
+    "add",
+    help=describe(
+        "Keep a model's file of your own under a name that --style, --restorer or --segmenter takes. Its network is "
+        "told by its tensors: CycleGAN, light generators, GFPGAN, RestoreFormer, U-Nets, SAM, SAM 2. Anything else is "
+        "refused.",
+        "sfumato models add latest_net_G.pth --task stylizer --name cezanne",
+        "sfumato models add runs/paper/unet-efficientnet-b2.onnx --task segmenter --name unet-efficientnet-b2",
+    ),
+)
+def add_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Weights (.pth, .pt, .safetensors) or .onnx.")],
+    task: Annotated[str, typer.Option(help="What it does: stylizer, restorer or segmenter.")],
+    name: Annotated[str | None, typer.Option(help="What it is called; by default as its file.")] = None,
+    convert: Annotated[
+        bool, typer.Option("--convert/--no-convert", help="Convert weights now, not at first use.")
+    ] = True,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Keep a model of the user's own."""
+    from sfumato.registry import Task
+    from sfumato.store import add, find_stored, remove
+
+    if task not in ("stylizer", "restorer", "segmenter"):
+        known = task in get_args(Task)
+        raise SettingsError(
+            f"task '{task}' {'takes no models of your own' if known else 'is unknown'}; "
+            "use stylizer, restorer or segmenter"
+        )
+    chosen = cast("Task", task)
+    network = recognise_file(file, chosen)
+    called = name or file.stem
+    spec = add(file, chosen, called, about={"paper": network})
+    voice = Voice(json=as_json, quiet=quiet)
+    stored = find_stored(spec)
+    assert stored is not None  # it was just added
+    try:
+        converted = _convert(voice, spec, stored) if convert else None
+    except ModelError:
+        remove(spec)
+        raise
+    voice.say(f"{spec.name}: {network}, kept as {stored.path}; use it with --{OPTIONS[chosen]} {spec.name}")
+    told = {"name": spec.name, "task": task, "network": network, "path": str(stored.path)}
+    voice.tell({**told, "sha256": stored.sha256, "converted": converted})
+
+
+@models_app.command(
+    "export-bundle",
+    help=describe(
+        "Write models on this machine into one zip, for a machine without a network.",
+        "sfumato models export-bundle paper -o paper.zip",
+    ),
+)
+@models_app.command("export", hidden=True)
+def export_models(
+    names: Names,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The zip to write.", rich_help_panel=FILES)],
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write a bundle."""
+    from sfumato.bundles import export_bundle
+    from sfumato.store import find_models
+
+    voice = Voice(json=as_json, quiet=quiet)
+    with transfer_bar(voice, output.name) as progress:
+        entries = export_bundle(find_models(names), output, overwrite=overwrite, progress=progress)
+    voice.say(f"{output}: {len(entries)} models, {describe_bytes(sum(entry.bytes for entry in entries))}")
+    models = [{"name": entry.spec.name, "bytes": entry.bytes, "sha256": entry.sha256} for entry in entries]
+    voice.tell({"output": str(output), "models": models})
+
+
+@models_app.command(
+    "import-bundle",
+    help=describe(
+        "Bring the models of a zip of export-bundle to this machine; every sha256 is compared.",
+        "sfumato models import-bundle paper.zip --accept-license",
+    ),
+)
+@models_app.command("import", hidden=True)
+def import_models(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A zip of export-bundle.")],
+    accept: Accept = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Read a bundle."""
+    from sfumato.bundles import import_bundle
+    from sfumato.store import expected_sha256, known_models
+
+    voice = Voice(json=as_json, quiet=quiet)
+    unpinned = {name for name, spec in known_models().items() if expected_sha256(spec) is None}
+    with transfer_bar(voice, bundle.name) as progress:
+        entries = import_bundle(bundle, accept=accept, progress=progress)
+    for entry in entries:
+        pinned = ", pinned from now on" if entry.spec.name in unpinned else ""
+        voice.say(f"{entry.spec.name}: {describe_bytes(entry.bytes)}, sha256 {entry.sha256}{pinned}")
+    models = [{"name": entry.spec.name, "bytes": entry.bytes, "sha256": entry.sha256} for entry in entries]
+    voice.tell({"models": models})
+
+
+OPTIONS: Mapping[str, str] = {"stylizer": "style", "restorer": "restorer", "segmenter": "segmenter"}
+"""The option that takes a model of each task."""
+
+
+def state_of(spec: "ModelSpec") -> str:
+    """Return where a model is: embedded, here, to be pulled, or nowhere that is known."""
+    from sfumato.store import find_stored
+
+    if spec.embedded:
+        return "embedded"
+    if find_stored(spec) is not None:
+        return "here"
+    return "pull" if spec.urls else "train"
+
+
+def facts_about(spec: "ModelSpec") -> dict[str, Any]:
+    """Return all that is known of a model, and its state on this machine."""
+    from sfumato.conversion import converted_folder, is_converted
+    from sfumato.store import expected_sha256, find_stored, must_accept
+
+    stored = find_stored(spec)
+    kind = OPTIONS.get(spec.task) and spec.task
+    converted = None
+    if stored is not None and kind and _is_weights(stored) and is_converted(stored, kind):  # type: ignore[arg-type]  # a Kind
+        converted = str(converted_folder(stored, kind))  # type: ignore[arg-type]  # the same
+    facts = asdict(spec)
+    del facts["paints"], facts["embedded"]
+    return {
+        **facts,
+        "urls": list(spec.urls),
+        "sha256": spec.sha256 or (f"{pinned} (pinned)" if (pinned := expected_sha256(spec)) else None),
+        "state": state_of(spec),
+        "path": str(stored.path) if stored else None,
+        "converted": converted,
+        "accept": "--accept-license is needed once" if must_accept(spec) else "",
+    }
+
+
+def recognise_file(file: Path, task: "Task") -> str:
+    """Return the name of the network in a file, and make sure that it does the task.
+
+    Raises:
+        MissingInputError: there is no such file.
+        ModelError: it holds nothing that sfumato runs.
+        SettingsError: it does something else.
+        BackendMissingError: PyTorch is not installed, which reads weights.
+    """
+    from sfumato.shapes import recognise_onnx
+
+    if file.suffix.lower() == ".onnx":
+        tasks, network = recognise_onnx(file)
+    else:
+        try:
+            from sfumato.nets.recognise import recognise
+        except ModuleNotFoundError as error:
+            raise BackendMissingError(
+                f"weights are read by {error.name}, which is not installed; try: pip install 'sfumato[torch]'"
+            ) from error
+        recognised = recognise(file)
+        tasks, network = (recognised.task,), recognised.network
+    if task not in tasks:
+        raise SettingsError(f"{file} holds {network}, a {tasks[0]} and no {task}; use --task {tasks[0]}")
+    return network
+
+
+def _is_weights(file: "ModelFile") -> bool:
+    return file.path.suffix.lower() != ".onnx"
+
+
+def _announce(voice: Voice, specs: Sequence["ModelSpec"]) -> None:
+    """Say what will be fetched, before it is."""
+    from sfumato.store import find_stored
+
+    missing = [spec for spec in specs if find_stored(spec) is None]
+    for spec in missing:
+        voice.say(
+            f"{spec.name}: {describe_bytes(spec.bytes)}; weights: {spec.weights_licence}; commercial use: "
+            f"{spec.commercial_use}"
+        )
+    if len(missing) > 1:
+        known = sum(spec.bytes or 0 for spec in missing)
+        more = " and what is unknown" if any(spec.bytes is None for spec in missing) else ""
+        voice.say(f"together {describe_bytes(known)}{more}")
+
+
+def _convert(voice: Voice, spec: "ModelSpec", file: "ModelFile") -> str | None:
+    """Convert weights now; where PyTorch is missing, say so and leave it to the first use."""
+    from sfumato.conversion import convert_once
+
+    if spec.task not in OPTIONS or not _is_weights(file):
+        return None
+    try:
+        with waiting(voice, f"converting {spec.name}") as tick:
+            return str(convert_once(file, cast(Any, spec.task), tick))
+    except BackendMissingError as error:
+        voice.say(f"{spec.name}: {error}")
+        return None
