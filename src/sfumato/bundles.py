@@ -1,18 +1,21 @@
 """Carry models to a machine without a network: one zip with their files, verified on both sides."""
 
 import json
+import struct
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
-from uuid import uuid4
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from sfumato.download import CHUNK, Progress, check_room
 from sfumato.errors import InputError, MissingInputError, OutputError, OutputExistsError, SettingsError
-from sfumato.registry import ModelFile, ModelSpec, load_registry, make_spec
+from sfumato.registry import ModelFile, ModelSpec, is_sha256, load_registry, make_spec
 from sfumato.store import check_licences, describe_added, expected_sha256, models_folder, put, verify
+from sfumato.store_added import check_free
+from sfumato.store_tables import discard, temporary_in
 
 MANIFEST = "sfumato-bundle.json"
 FORM = 1
@@ -20,6 +23,12 @@ FORM = 1
 
 LARGEST_MANIFEST = 1 << 20
 """Bytes of a manifest that are read."""
+
+_DAMAGE = (BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError, zlib.error, struct.error)
+"""What Python's reader raises on damaged zips."""
+
+_SENSELESS = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, SettingsError)
+"""What a manifest that means nothing raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +61,15 @@ def export_bundle(
         OutputExistsError: the zip exists and `overwrite` is false.
         OutputError: it cannot be written.
     """
+    if target.is_dir() or not target.name:
+        raise OutputError(f"{target} is a folder; name the zip to write")
     if target.exists() and not overwrite:
         raise OutputExistsError(f"{target} exists; use --overwrite, or another name")
     embedded = [spec.name for spec in specs if spec.embedded]
     if embedded:
         raise SettingsError(f"model {embedded[0]} is part of sfumato; leave it out of the bundle")
     entries = [(_entry(spec, file), file.path) for spec, file in ((spec, verify(spec)) for spec in specs)]
-    temporary = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    temporary = temporary_in(target.parent)
     total, done = sum(entry.bytes for entry, _ in entries), 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +85,7 @@ def export_bundle(
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        discard(temporary)
     return [entry for entry, _ in entries]
 
 
@@ -94,16 +105,30 @@ def import_bundle(source: Path, *, accept: bool = False, progress: Progress | No
     """
     if not source.is_file():
         raise MissingInputError(f"{source} does not exist; name a bundle of sfumato models export-bundle")
+    fresh: list[tuple[Entry, Path]] = []
     try:
         with ZipFile(source) as bundle:
             entries = _read_manifest(bundle, source)
-            check_licences([entry.spec for entry in entries if not entry.added], accept=accept)
-            total, done = sum(entry.bytes for entry in entries), 0
+            check_licences(_registered(entries), accept=False) if not accept else None
+            total = sum(entry.bytes for entry in entries)
             for entry in entries:
-                done = _take(bundle, entry, source, done, total, progress)
-    except (BadZipFile, NotImplementedError, EOFError) as error:
+                done = sum(before.bytes for before, _ in fresh)
+                fresh.append((entry, _taken(bundle, entry, source, (done, total, progress))))
+        check_licences(_registered(entries), accept=accept)
+        for entry, temporary in fresh:
+            put(entry.spec, temporary, entry.sha256, added=entry.added)
+    except _DAMAGE as error:
         raise InputError(f"{source} is no whole bundle; export it again") from error
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error.strerror or error}; export it again") from error
+    finally:
+        for _, temporary in fresh:
+            discard(temporary)
     return entries
+
+
+def _registered(entries: Sequence[Entry]) -> list[ModelSpec]:
+    return [entry.spec for entry in entries if not entry.added]
 
 
 def _entry(spec: ModelSpec, file: ModelFile) -> Entry:
@@ -132,12 +157,23 @@ def _read_manifest(bundle: ZipFile, source: Path) -> list[Entry]:
         info = bundle.getinfo(MANIFEST)
         if info.file_size > LARGEST_MANIFEST:
             raise ValueError("its manifest is too large")
+        _check_stored(info)
         manifest: dict[str, Any] = json.loads(bundle.read(info))
         if manifest["sfumato_bundle"] != FORM:
             raise ValueError("it is of another version")
         return [_described(model, bundle) for model in manifest["models"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _SENSELESS as error:
         raise InputError(f"{source} is no bundle of sfumato ({error}); export it again") from error
+
+
+def _check_stored(info: ZipInfo) -> None:
+    """Make sure that a file of a zip is neither compressed nor encrypted.
+
+    Raises:
+        ValueError: it is.
+    """
+    if info.compress_type != ZIP_STORED or info.flag_bits & 1:
+        raise ValueError(f"{info.filename} is compressed or encrypted")
 
 
 def _described(model: dict[str, Any], bundle: ZipFile) -> Entry:
@@ -145,46 +181,56 @@ def _described(model: dict[str, Any], bundle: ZipFile) -> Entry:
 
     Raises:
         ValueError: it is unknown, or its file is not stored as it is said to be.
+        SettingsError: its name means something else here.
     """
     name = str(model["name"])
     added = "spec" in model
     registered = load_registry().get(name)
-    if registered is None and not added:
-        raise ValueError(f"model {name} is unknown here")
-    if registered is not None and (registered.embedded or registered.urls) and added:
-        raise ValueError(f"model {name} is described as another than the known one")
+    if (registered is None and not added) or (registered is not None and registered.embedded):
+        raise ValueError(f"model {name} is unknown here, or embedded")
     spec = make_spec(name, model["spec"]) if added else registered
     assert spec is not None  # one of both
     entry = Entry(spec, int(model["bytes"]), str(model["sha256"]), added)
     info = bundle.getinfo(entry.member)
-    if info.compress_type != ZIP_STORED or info.file_size != entry.bytes:
+    _check_stored(info)
+    if info.file_size != entry.bytes or spec.file != model["file"] or not is_sha256(entry.sha256):
         raise ValueError(f"{entry.member} is not stored as it is said to be")
-    if spec.file != model["file"] or (not added and expected_sha256(spec) not in (None, entry.sha256)):
+    if added:
+        if spec.urls or spec.style or (registered is not None and registered.urls):
+            raise ValueError(f"model {name} is described as none of a user's own is")
+        check_free(name, spec.task, spec.file, entry.sha256)
+    elif expected_sha256(spec) not in (None, entry.sha256):
         raise ValueError(f"model {name} is another file than the known one")
     return entry
 
 
-def _take(
-    bundle: ZipFile, entry: Entry, source: Path, done: int, total: int, progress: Progress | None
-) -> int:
-    """Copy one model out of the bundle, verify it and put it in its place."""
-    temporary = models_folder() / f".{uuid4().hex}.part"
+def _taken(bundle: ZipFile, entry: Entry, source: Path, state: tuple[int, int, Progress | None]) -> Path:
+    """Copy the file of a model out of the bundle, verify it, and return where it lies.
+
+    Args:
+        state: bytes done and in all, and whom to tell.
+
+    Raises:
+        InputError: it is another file.
+        OutputError: it cannot be written.
+    """
+    temporary = temporary_in(models_folder())
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         check_room(entry.spec.name, temporary.parent, entry.bytes)
         digest = sha256()
         with bundle.open(entry.member) as member, temporary.open("wb") as file:
-            done = _copy(member, [file.write, digest.update], done, total, progress)
+            _copy(member, [file.write, digest.update], *state)
         if digest.hexdigest() != entry.sha256:
             raise InputError(
                 f"{source}: the file of {entry.spec.name} has another sha256 than it should; nothing is kept"
             )
-        put(entry.spec, temporary, entry.sha256, added=entry.added)
-    except OSError as error:
-        raise OutputError(f"{temporary} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return done
+    except BaseException as error:
+        discard(temporary)
+        if isinstance(error, OSError):
+            raise OutputError(f"{temporary} cannot be written: {error.strerror or error}") from error
+        raise
+    return temporary
 
 
 def _copy(

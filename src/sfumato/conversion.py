@@ -137,16 +137,12 @@ def _run_converter(weights: ModelFile, kind: Kind, folder: Path, tick: Tick | No
     Raises:
         SfumatoError: of the kind that it was there.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "sfumato.apps.convert",
-        kind,
-        str(weights.path),
-        weights.sha256,
-        str(folder),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # -P: modules are not looked for in the current folder, where anybody's onnx.py may lie
+    program = [sys.executable, "-P", "-m", "sfumato.apps.convert"]
+    command = [*program, kind, str(weights.path.absolute()), weights.sha256, str(folder.absolute())]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+    )
     start = time.monotonic()
     try:
         while True:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import numpy as np
@@ -36,11 +37,12 @@ def export_onnx(
         dynamic: with a batch, height and width of any size; else those of the example.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.onnx")
     inputs = _named(example)
     axes = {name: {0: "n", 2: f"{name}_h", 3: f"{name}_w"} for name in inputs}
     axes |= {name: {0: "n", 2: "h", 3: "w"} for name in ("input", *outputs)}
-    with warnings.catch_warnings():
+    # beyond 2 GB, PyTorch writes each weight into a file of its own beside the graph
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}.") as folder, warnings.catch_warnings():
+        temporary = Path(folder, "graph.onnx")
         # the new exporter fixes sizes that the network computes, so the older one it is
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # which is off
@@ -58,9 +60,8 @@ def export_onnx(
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,  # keeps the names of the weights; OpenVINO fuses BatchNorm
         )
-    model = onnx.load(str(temporary))
+        model = onnx.load(str(temporary))
     onnx.save(halve_weights(model) if half else model, str(path))
-    temporary.unlink()
 
 
 def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:

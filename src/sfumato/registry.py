@@ -92,11 +92,53 @@ def make_spec(name: str, table: Mapping[str, Any]) -> ModelSpec:
         ValueError, TypeError: the table has other fields, or values that mean nothing.
     """
     spec = ModelSpec(name=name, **{**table, "urls": tuple(table.get("urls", ()))})
+    _check_types(spec)
     if spec.task not in get_args(Task) or spec.commercial_use not in get_args(CommercialUse):
         raise ValueError(f"{name}: task '{spec.task}' or commercial_use '{spec.commercial_use}' is unknown")
     if not is_plain(spec.name) or not is_plain(spec.file):
         raise ValueError(f"{name}: a name or file with other characters than letters, digits and .+_-")
     return spec
+
+
+def _check_types(spec: ModelSpec) -> None:
+    """Make sure that every value is of its type; tables come from files of others as well.
+
+    Raises:
+        TypeError: one is not.
+    """
+    for name, kind in _KINDS.items():
+        if not isinstance(getattr(spec, name), kind):
+            raise TypeError(f"{spec.name}: {name} must be of type {kind.__name__}")
+    known = spec.sha256 is None or is_sha256(str(spec.sha256))
+    if not known or not all(isinstance(url, str) for url in spec.urls):
+        raise TypeError(f"{spec.name}: sha256 or urls mean nothing")
+    if spec.bytes is not None and (type(spec.bytes) is not int or spec.bytes < 0):
+        raise TypeError(f"{spec.name}: bytes must be a number of bytes")
+
+
+_TEXTS = (
+    "name",
+    "task",
+    "file",
+    "code_licence",
+    "weights_licence",
+    "data",
+    "commercial_use",
+    "in_plain_words",
+    "paper",
+    "note",
+    "style",
+)
+_KINDS: Mapping[str, type] = {**dict.fromkeys(_TEXTS, str), "embedded": bool, "paints": dict}
+
+
+def is_sha256(text: str) -> bool:
+    """Tell whether a text is a full sha256, in lower case.
+
+    >>> is_sha256("0" * 64), is_sha256("0" * 63), is_sha256("")
+    (True, False, False)
+    """
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
 def is_plain(name: str) -> bool:
@@ -106,7 +148,7 @@ def is_plain(name: str) -> bool:
     [True, True, False, False, False]
     """
     letters = name.replace("-", "").replace("_", "").replace(".", "").replace("+", "")
-    return letters.isalnum() and letters.isascii() and name[0] != "." and len(name) <= 100
+    return letters.isalnum() and letters.isascii() and name[0] not in ".-" and len(name) <= 100
 
 
 def _plugged(point: EntryPoint, known: Mapping[str, ModelSpec]) -> Mapping[str, ModelSpec]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sfumato.conversion import read_weights
 from sfumato.errors import SettingsError
-from sfumato.registry import ModelFile, ModelSpec, Task
+from sfumato.registry import ModelFile, ModelSpec, Task, load_registry
 from sfumato.settings import did_you_mean
 from sfumato.store import find_model, known_models, open_stored
 
@@ -86,4 +86,5 @@ def find_named(name: str, task: Task, suffixes: Sequence[str] = ()) -> ModelSpec
 
 
 def _named(name: str, task: Task) -> ModelSpec | None:
-    return find_model(f"{task}-{name}", task) or find_model(name, task)
+    embedded = load_registry().get(f"{task}-{name}")
+    return embedded if embedded is not None and embedded.embedded else find_model(name, task)

@@ -1,11 +1,13 @@
 """Open the face restorer that a name or a file stands for; it trains nothing and decides nothing."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.backends import TorchBackend, make_backend
 from sfumato.conversion import MODEL, convert_once
+from sfumato.errors import BackendMissingError
 from sfumato.resolve import resolve
 from sfumato.stages.restore import CropRestorer
 from sfumato.types import Transform
@@ -43,10 +45,15 @@ def open_restorer(restorer: str, device: str, *, exact: bool = False) -> Restore
     """
     meant = resolve(restorer, "restorer", WEIGHTS)
     path = meant.file.path
-    if path.suffix.lower() in WEIGHTS and device != "cpu":
+    onnx = path.suffix.lower() == ".onnx"
+    if not onnx and device != "cpu":
+        if find_spec("spandrel") is None:
+            raise BackendMissingError(
+                f"{meant.name} needs spandrel on {device}; try: pip install 'sfumato[torch]'"
+            )
         backend = TorchBackend(lambda: _read(path), device, exact=exact)
         return Restorer(CropRestorer(backend), meant.name, meant.file.sha256)
-    model = convert_once(meant.file, "restorer") / MODEL if path.suffix.lower() in WEIGHTS else path
+    model = path if onnx else convert_once(meant.file, "restorer") / MODEL
     return Restorer(CropRestorer(make_backend(model, device, exact=exact)), meant.name, meant.file.sha256)
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.backends import Backend, OpenVinoBackend, TorchBackend, inspect_model, make_backend
@@ -83,8 +84,8 @@ def choose_available(segmenter: str) -> str:
         ModelError: none of them is on this machine.
     """
     names = [name.strip() for name in segmenter.split(",")]
-    if len(names) == 1:
-        return names[0]
+    if len(names) == 1 or Path(segmenter).exists():
+        return segmenter
     for name in names:
         if is_path(name, "segmenter", SEGMENTERS) or find_stored(find_named(name, "segmenter")) is not None:
             return name

@@ -59,6 +59,8 @@ PRESETS: Mapping[str, Options] = {
         "style": "cyclegan-monet",
         "restorer": "gfpgan-1.4",
         "segmenter": "unet-efficientnet-b2,sam-vit-b",
+        "restore": 0.7,
+        "blend": "melt",
     },
 }
 """Settings that go together, by name: the paper's networks, with its own blending and with ours."""
@@ -82,8 +84,8 @@ class Settings:
         recogniser: "light" or "sface": by which likeness is measured. Whether a restoration goes too far is always the
             embedded one's word, on which that limit was calibrated.
         blend: "melt" lays the kept parts into the painting by soft edges, in its colours. "paste" is the paper's way:
-            all faces are restored in full, found on the restored picture, and replaced at a hard edge; `paint` and
-            `feather` then mean nothing, and `restore` is the part of the restored face in what is pasted.
+            the chosen faces are restored in full, segmented on the restored picture, and replaced at a hard edge;
+            `paint` and `feather` then mean nothing, and `restore` is the part of the restored face in what is pasted.
         paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
         feather: 0..10, width of the soft edge, in units of 1.5 % of the face.
         faces: all, largest, or numbers as `sfumato detect` counts them: "1,3".
@@ -162,7 +164,10 @@ def read_defaults() -> Options:
         SettingsError: the file is not TOML, or it has an unknown key or a value of another type.
     """
     named = os.environ.get("SFUMATO_CONFIG")
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    try:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError:  # no home folder, as in some containers
+        base = Path(os.devnull)
     path = Path(named) if named else base / "sfumato" / "config.toml"
     if not path.is_file():
         if named:
@@ -181,8 +186,17 @@ def cache_folder() -> Path:
     XDG_CACHE_HOME is ~/.cache where it is not set.
     """
     named = os.environ.get("SFUMATO_HOME")
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(named) if named else base / "sfumato"
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "sfumato"
+    try:
+        return Path.home() / ".cache" / "sfumato"
+    except RuntimeError as error:
+        raise SettingsError(
+            "there is no home folder to keep models in; set SFUMATO_HOME to a folder"
+        ) from error
 
 
 def is_offline() -> bool:

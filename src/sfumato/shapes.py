@@ -19,14 +19,14 @@ def recognise_onnx(file: Path) -> tuple[tuple[Task, ...], str]:
     if not file.is_file():
         raise MissingInputError(f"{file} does not exist; name the file of a model")
     shape = inspect_model(file, "sfumato")
-    sizes, output = shape.inputs.get("input"), shape.outputs[0]
+    sizes, output = shape.inputs.get("input"), (shape.outputs or ((),))[0]
     if (
         sizes is not None
         and len(shape.inputs) == 1
         and len(sizes) == len(output) == 4
         and sizes[1] in (3, None)
     ):
-        if output[1] == len(CLASSES):
+        if output[1] == len(CLASSES) and sizes[2:] == (None, None):
             return ("segmenter",), "a network of nine classes (ONNX)"
         if sizes[2:] == output[2:] == (ALIGNED_SIZE, ALIGNED_SIZE):
             return ("restorer",), "a restorer of 512x512 crops (ONNX)"

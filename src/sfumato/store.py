@@ -1,4 +1,4 @@
-"""Keep the files of models in the user's cache: fetched, added, verified, removed; what is in them others know.
+"""Keep the files of models in the user's cache: fetched, verified, removed; what is in them others know.
 
 SFUMATO_HOME/models/NAME/FILE        the file, as its authors made it
 SFUMATO_HOME/models/NAME/model.json  its sha256 and, for a model that the user added, what it is
@@ -7,26 +7,23 @@ SFUMATO_HOME/licences.json           the licences that the user has accepted
 """
 
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from sfumato.download import Progress, Remote, digest_of, fetch
-from sfumato.errors import (
-    DownloadError,
-    LicenceError,
-    MissingInputError,
-    ModelError,
-    OutputError,
-    SettingsError,
-)
-from sfumato.registry import SETS, ModelFile, ModelSpec, Task, is_plain, load_registry, make_spec, model_path
+from sfumato.errors import DownloadError, LicenceError, ModelError, OutputError, SettingsError
+from sfumato.registry import SETS, ModelFile, ModelSpec, Task, is_sha256, load_registry, make_spec, model_path
 from sfumato.settings import cache_folder, did_you_mean, is_offline, mirror
+from sfumato.store_tables import LICENCES, PINS, change_table, read_table, write_json
 
 RECORD = "model.json"
+
+_log = logging.getLogger(__name__)
 
 
 def models_folder() -> Path:
@@ -42,16 +39,19 @@ def folder_of(spec: ModelSpec) -> Path:
 def known_models() -> Mapping[str, ModelSpec]:
     """Return every model by name: those of the registry and those that the user added.
 
-    An added one may have a name of its own, or one that the registry has no address for.
-
-    Raises:
-        ModelError: what is said of an added one is damaged.
+    An added one may have a name of its own, or one that the registry has no address for. What is said of one in a
+    damaged file is left out, and logged.
     """
-    added = (_read_added(record) for record in sorted(models_folder().glob(f"*/{RECORD}")))
     registry = load_registry()
+    added = (_read_added(record) for record in sorted(models_folder().glob(f"*/{RECORD}")))
     own = {spec.name: spec for spec in added if spec is not None}
-    kept = {name: spec for name, spec in own.items() if name not in registry or not registry[name].urls}
+    kept = {name: spec for name, spec in own.items() if name not in registry or is_open(registry[name])}
     return {**registry, **kept}
+
+
+def is_open(spec: ModelSpec) -> bool:
+    """Tell whether a model of the registry is one that the user has to bring: it is nowhere to be fetched."""
+    return not spec.embedded and not spec.urls
 
 
 def find_models(names: Iterable[str]) -> list[ModelSpec]:
@@ -98,10 +98,8 @@ def find_stored(spec: ModelSpec) -> ModelFile | None:
     if spec.embedded:
         return ModelFile(model_path(spec), str(spec.sha256))
     path = folder_of(spec) / spec.file
-    record = _read_record(spec)
-    if record is None or not path.is_file():
-        return None
-    return ModelFile(path, str(record["sha256"]))
+    record = read_record(spec.name)
+    return ModelFile(path, record["sha256"]) if record is not None and path.is_file() else None
 
 
 def open_stored(spec: ModelSpec) -> ModelFile:
@@ -114,9 +112,8 @@ def open_stored(spec: ModelSpec) -> ModelFile:
     if stored is None:
         remedy = f"get it with: sfumato models pull {spec.name}" if spec.urls else spec.note
         raise ModelError(f"model {spec.name} is not on this machine; {remedy}")
-    record = _read_record(spec) or {}
-    if not spec.embedded and _signature(stored.path) != record.get("seen"):
-        verify(spec)
+    if not spec.embedded and _signature(stored.path) != (read_record(spec.name) or {}).get("seen"):
+        return verify(spec)
     return stored
 
 
@@ -132,18 +129,25 @@ def verify(spec: ModelSpec) -> ModelFile:
     if stored is None:
         raise ModelError(f"model {spec.name} is not on this machine; see: sfumato models list")
     digest = digest_of(stored.path)
-    if digest != stored.sha256 or expected_sha256(spec) not in (None, digest):
+    if digest != stored.sha256:
         raise ModelError(
             f"model {spec.name} is damaged: {stored.path} has another sha256 than it should; remove it with sfumato "
             f"models remove {spec.name} and get it again"
         )
-    _write_record(spec, digest, (_read_record(spec) or {}).get("spec"))
+    expected = expected_sha256(spec)
+    if expected not in (None, digest):
+        remedy = f"sfumato models remove {spec.name} --forget"
+        raise ModelError(
+            f"model {spec.name} is whole, but {expected} is asked of it and it has {digest}; begin anew with: {remedy}"
+        )
+    with suppress(OutputError):  # a cache that cannot be written is read again each time
+        _write_record(spec, digest, (read_record(spec.name) or {}).get("spec"))
     return stored
 
 
 def expected_sha256(spec: ModelSpec) -> str | None:
     """Return what a model's file must have: the registry's, else what was pinned when it came first, or None."""
-    return spec.sha256 or _read_table("pins.json").get(spec.name)
+    return spec.sha256 or read_table(PINS).get(spec.name)
 
 
 def pin(spec: ModelSpec, sha256: str) -> None:
@@ -153,7 +157,7 @@ def pin(spec: ModelSpec, sha256: str) -> None:
         SettingsError: that is no sha256, or another is known or pinned already.
     """
     digest = sha256.strip().lower()
-    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+    if not is_sha256(digest):
         raise SettingsError(f"sha256 '{sha256}' is none; give its 64 hexadecimal digits")
     there = expected_sha256(spec)
     if there not in (None, digest):
@@ -161,19 +165,19 @@ def pin(spec: ModelSpec, sha256: str) -> None:
         remedy = "" if spec.sha256 else f", or forget it: sfumato models remove {spec.name} --forget"
         raise SettingsError(f"sha256 of {spec.name}: {known} {there}, not {digest}; look again{remedy}")
     if spec.sha256 is None:
-        _write_table("pins.json", {**_read_table("pins.json"), spec.name: digest})
+        change_table(PINS, lambda pins: {spec.name: digest, **pins})
 
 
 def must_accept(spec: ModelSpec) -> bool:
     """Tell whether a model's licence forbids commercial use or is unclear, and the user has not accepted it yet."""
     if not spec.urls or spec.commercial_use == "yes":  # what is embedded or the user's own is not fetched
         return False
-    return _read_table("licences.json").get(spec.name) != spec.weights_licence
+    return read_table(LICENCES).get(spec.name) != spec.weights_licence
 
 
 def accept_licence(spec: ModelSpec) -> None:
     """Note that the user knows the licence of a model; another text must be accepted anew."""
-    _write_table("licences.json", {**_read_table("licences.json"), spec.name: spec.weights_licence})
+    change_table(LICENCES, lambda accepted: {**accepted, spec.name: spec.weights_licence})
 
 
 def check_licences(specs: Iterable[ModelSpec], *, accept: bool) -> None:
@@ -216,21 +220,20 @@ def pull(
         OutputError: there is no room for it, or it cannot be written.
         SettingsError: the sha256 is none, or not the known one.
     """
+    check_licences([spec], accept=False)
     if sha256 is not None:
         pin(spec, sha256)
-    if spec.embedded:
-        return ModelFile(model_path(spec), str(spec.sha256))
-    check_licences([spec], accept=False)
-    if find_stored(spec) is not None and not spec.urls:
-        return verify(spec)
     if not spec.urls:
-        raise DownloadError(f"{spec.name} has no address; {spec.note}")
+        if find_stored(spec) is None:
+            raise DownloadError(f"{spec.name} has no address; {spec.note}")
+        return verify(spec)
     nearby = mirror()
     urls = (f"{nearby}/{spec.file}", *spec.urls) if nearby else spec.urls
     remote = Remote(spec.name, urls, spec.bytes, expected_sha256(spec))
     path = folder_of(spec) / spec.file
     digest = fetch(remote, path, offline=offline or is_offline(), timeout=timeout, progress=progress)
-    _settle(spec, digest)
+    pin(spec, digest)
+    _write_record(spec, digest, None)
     return ModelFile(path, digest)
 
 
@@ -238,116 +241,84 @@ def put(spec: ModelSpec, source: Path, digest: str, *, added: bool = False) -> M
     """Move a whole file of known sha256 into the place of a model.
 
     Args:
-        added: it is no model of the registry; what it is goes with it.
+        added: it is the user's own; what it is goes with it.
 
     Raises:
         OutputError: it cannot be written.
+        SettingsError: another sha256 is known or pinned.
     """
     path = folder_of(spec) / spec.file
+    if not added:
+        pin(spec, digest)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         source.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    _settle(spec, digest, describe_added(spec) if added else None)
+    _write_record(spec, digest, describe_added(spec) if added else None)
     return ModelFile(path, digest)
 
 
-def add(file: Path, task: Task, name: str, *, about: Mapping[str, Any] | None = None) -> ModelSpec:
-    """Copy a model's file of the user's own into the cache, under a name that the options take.
-
-    A name of the registry that has no address, or that nobody publishes a sha256 for, may be filled this way.
-
-    Args:
-        about: further fields of `ModelSpec`.
-
-    Raises:
-        SettingsError: the name is another model's, or no plain one.
-        MissingInputError: there is no such file.
-        OutputError: it cannot be written.
-    """
-    if not file.is_file():
-        raise MissingInputError(
-            f"{file} {'is a folder' if file.is_dir() else 'does not exist'}; name the file of a model"
-        )
-    if not is_plain(name):
-        raise SettingsError(f"model name '{name}' is no plain one; use letters, digits and .+_-")
-    registered = load_registry().get(name)
-    if _is_taken(name, task, registered):
-        raise SettingsError(f"model name '{name}' is taken; choose another with --name")
-    digest = digest_of(file)
-    there = _read_record_of(name)
-    if there is not None and there["sha256"] != digest:
-        raise SettingsError(
-            f"model {name} is here already, from another file; remove it first, or choose another --name"
-        )
-    if registered is not None and expected_sha256(registered) not in (None, digest):
-        raise SettingsError(f"{file} is not {name}: its sha256 is {digest}; choose another name with --name")
-    spec = registered or make_spec(
-        name,
-        {
-            "task": task,
-            "file": f"weights{file.suffix.lower()}",
-            "code_licence": "not stated",
-            "weights_licence": "not stated",
-            "data": "not stated",
-            "commercial_use": "unclear",
-            "in_plain_words": "what its author allows, which sfumato does not know",
-            "paper": "",
-            "note": f"added from {file.name}",
-            **(about or {}),
-        },
-    )
-    if registered is not None and Path(registered.file).suffix != file.suffix.lower():
-        spec = replace(spec, file=f"{name}{file.suffix.lower()}")
-    temporary = _temporary(models_folder())
-    try:
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, temporary)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{temporary} cannot be written: {error.strerror or error}") from error
-    put(spec, temporary, digest, added=registered is None or spec.file != registered.file)
-    return spec
-
-
 def remove(spec: ModelSpec, *, forget: bool = False) -> int:
-    """Delete a model's files and return how many bytes that freed.
+    """Delete a model's files and return how many bytes that freed; a download that goes on is waited for.
 
     Args:
         forget: its pinned sha256 and its accepted licence as well.
 
     Raises:
         SettingsError: it is embedded.
+        OutputError: they cannot be deleted.
     """
     if spec.embedded:
         raise SettingsError(f"model {spec.name} is part of sfumato; it cannot be removed")
-    stored = find_stored(spec)
-    freed = _size_of(folder_of(spec))
-    shutil.rmtree(folder_of(spec), ignore_errors=True)
+    stored, folder = find_stored(spec), folder_of(spec)
+    freed = 0
+    if folder.is_dir():
+        from filelock import FileLock
+
+        try:
+            with FileLock(folder / f"{spec.file}.lock"):
+                freed += _delete(folder)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error
     if stored is not None:
-        for converted in (cache_folder() / "converted").glob(f"*/{stored.sha256}"):
-            freed += _size_of(converted)
-            shutil.rmtree(converted, ignore_errors=True)
+        freed += sum(_delete(made) for made in (cache_folder() / "converted").glob(f"*/{stored.sha256}"))
     if forget:
-        for table in ("pins.json", "licences.json"):
-            kept = {name: value for name, value in _read_table(table).items() if name != spec.name}
-            _write_table(table, kept)
+        for table in (PINS, LICENCES):
+            change_table(
+                table, lambda held: {name: value for name, value in held.items() if name != spec.name}
+            )
     return freed
 
 
-def _settle(spec: ModelSpec, digest: str, described: Mapping[str, Any] | None = None) -> None:
-    """Note a file that has come; where nobody publishes a sha256, this one holds from now on."""
-    if described is None:
-        pin(spec, digest)
-    _write_record(spec, digest, described)
+def _delete(folder: Path) -> int:
+    """Delete a folder and return how many bytes it held.
+
+    Raises:
+        OutputError: it cannot be deleted.
+    """
+    held = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise OutputError(f"{folder} cannot be deleted; look at its permissions")
+    return held
 
 
 def describe_added(spec: ModelSpec) -> Mapping[str, Any]:
-    """Return what is said of a model that is none of the registry, as `make_spec` reads it."""
+    """Return what is said of a model of the user's own, as `make_spec` reads it."""
     table = asdict(spec)
     del table["name"], table["embedded"]
     return {key: value for key, value in table.items() if value is not None}
+
+
+def read_record(name: str) -> Mapping[str, Any] | None:
+    """Return what is noted of the file of a model; None where nothing is, or in a damaged file."""
+    try:
+        record = json.loads((models_folder() / name / RECORD).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = isinstance(record, dict) and isinstance(record.get("sha256"), str) and is_sha256(record["sha256"])
+    return record if known else None
 
 
 def _signature(path: Path) -> list[int]:
@@ -359,73 +330,18 @@ def _write_record(spec: ModelSpec, digest: str, described: Mapping[str, Any] | N
     record: dict[str, Any] = {"sha256": digest, "seen": _signature(folder_of(spec) / spec.file)}
     if described is not None:
         record["spec"] = dict(described)
-    _write_json(folder_of(spec) / RECORD, record)
-
-
-def _is_taken(name: str, task: Task, registered: ModelSpec | None) -> bool:
-    """Tell whether a name means something else already: a set, an embedded model or its style, another task's model."""
-    if (
-        name in SETS
-        or name == "light"
-        or (registered is not None and (registered.task != task or registered.embedded))
-    ):
-        return True
-    specs = load_registry().values()
-    return any(spec.embedded and (spec.style == name or spec.name == f"{task}-{name}") for spec in specs)
-
-
-def _read_record(spec: ModelSpec) -> Mapping[str, Any] | None:
-    return _read_record_of(spec.name)
-
-
-def _read_record_of(name: str) -> Mapping[str, Any] | None:
-    try:
-        record = json.loads((models_folder() / name / RECORD).read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("sha256"), str) else None
+    if record != read_record(spec.name):
+        write_json(folder_of(spec) / RECORD, record)
 
 
 def _read_added(record: Path) -> ModelSpec | None:
     try:
         table = json.loads(record.read_bytes()).get("spec")
         return None if table is None else make_spec(record.parent.name, table)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{record} is damaged; delete the folder {record.parent} and add the model again"
-        ) from error
-
-
-def _read_table(name: str) -> dict[str, str]:
-    path = cache_folder() / name
-    try:
-        table = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read; correct or delete it") from error
-    if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise ModelError(f"{path} is no table of words; correct or delete it")
-    return table
-
-
-def _write_table(name: str, table: Mapping[str, str]) -> None:
-    _write_json(cache_folder() / name, dict(sorted(table.items())))
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    temporary = _temporary(path.parent)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _temporary(folder: Path) -> Path:
-    return folder / f".{uuid4().hex}.part"
-
-
-def _size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    except FileNotFoundError:  # removed meanwhile
+        return None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        _log.warning(
+            "%s is damaged and left out; delete the folder %s and add the model again", record, record.parent
+        )
+        return None

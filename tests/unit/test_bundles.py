@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from sfumato.errors import (
     LicenceError,
     MissingInputError,
     ModelError,
+    OutputError,
     OutputExistsError,
     SettingsError,
+    SfumatoError,
 )
 from sfumato.registry import load_registry
-from sfumato.store import add, expected_sha256, find_models, find_stored, known_models, models_folder, pull
+from sfumato.store import expected_sha256, find_models, find_stored, known_models, models_folder, pull
+from sfumato.store_added import add
 from tests.servers import serve
 from tests.unit.plugged import TABLE, plugged
 
@@ -124,7 +128,31 @@ def empty(manifest: Any) -> None:
     del manifest["models"]
 
 
-@pytest.mark.parametrize("change", [set_sha, rename, unknown, redescribe, climb, shrink, older, empty])
+def infinite(manifest: Any) -> None:
+    manifest["models"][0]["bytes"] = float("inf")
+
+
+def take_style(manifest: Any) -> None:
+    manifest["models"][2]["spec"] |= {"task": "stylizer", "style": "monet"}
+
+
+def take_set(manifest: Any) -> None:
+    manifest["models"][2]["name"] = "paper"
+
+
+def take_embedded(manifest: Any) -> None:
+    manifest["models"][0]["name"] = "monet-light"
+
+
+def wrong_type(manifest: Any) -> None:
+    manifest["models"][2]["spec"]["bytes"] = "x"
+
+
+LIES = [set_sha, rename, unknown, redescribe, climb, shrink, older, empty]
+LIES += [infinite, take_style, take_set, take_embedded, wrong_type]
+
+
+@pytest.mark.parametrize("change", LIES)
 @pytest.mark.usefixtures("elsewhere")
 def test_a_manifest_that_lies_is_refused(bundle: Path, tmp_path: Path, change: Any) -> None:
     bad = rewritten(bundle, tmp_path / "bad.zip", change)
@@ -147,7 +175,7 @@ def test_a_compressed_bundle_is_refused(bundle: Path, tmp_path: Path) -> None:
     with ZipFile(bundle) as old, ZipFile(tmp_path / "bad.zip", "w", ZIP_DEFLATED) as new:
         for name in old.namelist():
             new.writestr(name, old.read(name))
-    with pytest.raises(InputError, match="is not stored as it is said to be"):
+    with pytest.raises(InputError, match="is compressed or encrypted"):
         import_bundle(tmp_path / "bad.zip", accept=True)
 
 
@@ -186,3 +214,54 @@ def test_what_cannot_be_bundled_is_refused(tmp_path: Path, bundle: Path) -> None
 def test_two_bundles_of_the_same_models_are_equal_in_content(tmp_path: Path, bundle: Path) -> None:
     export_bundle(find_models(["known", "unknown", "mine"]), tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_nothing_of_a_bundle_with_one_bad_file_is_kept(bundle: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.zip"
+    with ZipFile(bundle) as old, ZipFile(bad, "w", ZIP_STORED) as new:
+        for name in old.namelist():
+            new.writestr(name, b"x" + old.read(name)[1:] if "mine/" in name else old.read(name))
+    with pytest.raises(InputError, match="the file of mine has another sha256"):
+        import_bundle(bad, accept=True)
+    assert not [path for path in models_folder().rglob("*") if path.is_file()]
+    assert expected_sha256(load_registry()["unknown"]) is None
+    with pytest.raises(LicenceError):
+        pull(load_registry()["known"])
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_model_of_the_users_own_is_not_replaced(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.onnx").write_bytes(b"other")
+    spec = add(tmp_path / "other.onnx", "segmenter", "mine")
+    with pytest.raises(InputError, match="mine is here already, from another file"):
+        import_bundle(bundle, accept=True)
+    stored = find_stored(spec)
+    assert stored is not None and stored.path.read_bytes() == b"other"
+
+
+def refused_in_one_line(bundle: Path) -> bool:
+    """Return whether a bundle is refused; by anything but one line, this fails."""
+    with suppress(SfumatoError):
+        import_bundle(bundle, accept=True)
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_every_flipped_byte_of_the_directory_is_refused_in_one_line(bundle: Path, tmp_path: Path) -> None:
+    content = bytearray(bundle.read_bytes())
+    start = content.rindex(b"PK\x01\x02" if content.count(b"PK\x01\x02") == 1 else b"PK\x05\x06") - 300
+    refused = 0
+    for place in range(start, len(content), 3):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "bad.zip").write_bytes(damaged)
+        refused += refused_in_one_line(tmp_path / "bad.zip")
+    assert refused > 50
+
+
+def test_a_folder_is_no_bundle_to_write(tmp_path: Path) -> None:
+    for target in (tmp_path, Path()):
+        with pytest.raises(OutputError, match="is a folder; name the zip to write"):
+            export_bundle([], target, overwrite=True)

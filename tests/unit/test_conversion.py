@@ -15,7 +15,7 @@ import torch
 
 from sfumato.apps import convert
 from sfumato.conversion import FORMS, MODEL, STAMP, convert_once, converted_folder, is_converted, read_weights
-from sfumato.errors import BackendMissingError, MissingInputError, ModelError
+from sfumato.errors import BackendMissingError, MissingInputError, ModelError, OutputError
 from sfumato.nets.cyclegan import ResnetGenerator
 
 
@@ -176,3 +176,23 @@ def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
     before = read_weights(folder, "segmenter").sha256
     (folder / "config.json").write_text("{ }")
     assert read_weights(folder, "segmenter").sha256 != before
+
+
+def test_code_in_the_current_folder_is_not_run(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnx.py").write_text("raise SystemExit('ran')")
+    monkeypatch.chdir(tmp_path)
+    assert (convert_once(read_weights(Path(weights.name), "style"), "stylizer") / MODEL).is_file()
+
+
+def test_a_full_disk_is_an_output_error(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(convert, "CONVERTERS", {"stylizer": fail})
+    file = read_weights(weights, "style")
+    assert convert.run(["stylizer", str(weights), file.sha256, str(tmp_path)]) == OutputError.exit_code
+    assert "No space left on device" in json.loads(capsys.readouterr().out)["message"]

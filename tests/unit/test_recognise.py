@@ -97,6 +97,19 @@ def test_anything_else_is_refused_with_its_tensors(tmp_path: Path) -> None:
         recognise(tmp_path / "none.pth")
 
 
+def test_files_cut_anywhere_are_refused_in_one_line(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3), "b": 7}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    torch.save({"a": torch.zeros(3), "ema": {0: torch.zeros(1)}}, tmp_path / "new.pth")
+    for name in ("old.pth", "new.pth"):
+        content = (tmp_path / name).read_bytes()
+        for end in range(0, len(content), 7):
+            (tmp_path / "cut.pth").write_bytes(content[:end])
+            with pytest.raises(ModelError, match=r"^[^\n]*$"):
+                recognise(tmp_path / "cut.pth")
+        with pytest.raises(ModelError, match="no network that sfumato knows"):
+            recognise(tmp_path / name)
+
+
 def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -146,6 +146,37 @@ def test_a_folder_with_a_pickle_alone_is_refused(tmp_path: Path) -> None:
         read_sam(tmp_path / "sam")
 
 
+def test_a_folder_that_lacks_a_tensor_is_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    small_sam().save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    del state["mask_decoder.iou_token.weight"]
+    save_file(state, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"holds no mask_decoder\.iou_token\.weight; get a whole copy"):
+        read_sam(tmp_path)
+
+
+def test_half_precision_and_other_wrappings_are_read(tmp_path: Path) -> None:
+    model = small_sam()
+    state = {f"module.{name}": tensor.half() for name, tensor in authors_names(model).items()}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "sam.pth")
+    read: Any = read_sam(tmp_path / "sam.pth")
+    assert {tensor.dtype for tensor in read.state_dict().values()} == {torch.float32}
+    model.half().save_pretrained(tmp_path / "folder")
+    assert {tensor.dtype for tensor in read_sam(tmp_path / "folder").state_dict().values()} == {torch.float32}
+
+
+def test_picture_and_prompts_share_one_matrix_of_places(tmp_path: Path) -> None:
+    small_sam().save_pretrained(tmp_path / "folder")
+    for path in (write_sam(tmp_path / "sam.pth", small_sam()), tmp_path / "folder"):
+        read: Any = read_sam(path)
+        assert (
+            read.shared_image_embedding.positional_embedding
+            is read.prompt_encoder.shared_embedding.positional_embedding
+        )
+
+
 # --- computing -----------------------------------------------------------------------------------------------
 
 

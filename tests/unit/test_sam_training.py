@@ -27,6 +27,7 @@ from sfumato.training.sam import (
     mask_iou,
     moved_face,
     sam_loss,
+    sized_as,
     train_sam,
 )
 from sfumato.types import FACE_CLASSES
@@ -135,6 +136,18 @@ def test_a_run_leaves_weights_in_the_authors_layout_and_a_card(
     assert path.name == f"{NAME}.safetensors"
     read: Any = read_sam(path)
     assert read.config.vision_config.image_size == 64
+    again = sized_as(replace(options, cache=tmp_path / "cache"), path)
+    assert (again.size, again.patch, again.width, again.depth, again.heads, again.channels) == (
+        64,
+        8,
+        32,
+        3,
+        2,
+        32,
+    )
+    module = SamModule(again)
+    trained = [name for name, parameter in module.named_parameters() if not parameter.requires_grad]
+    assert trained == ["net.model.shared_image_embedding.positional_embedding"]
     card = path.with_suffix(".md").read_text()
     for words in ("sfumato train sam --portraits data", "mean IoU of the face region", "Limits", "seed 0"):
         assert words in card

@@ -20,7 +20,7 @@ from sfumato.segmenters import choose_available, open_segmenter
 from sfumato.settings import make_settings
 from sfumato.stages.sam import SamSegmenter
 from sfumato.stages.segment import LightSegmenter
-from sfumato.store import add
+from sfumato.store_added import add
 from sfumato.types import Image
 from tests.unit.small_sams import small_sam, small_sam2, write_sam, write_sam2
 from tests.unit.test_sam import face_at

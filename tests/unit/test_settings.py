@@ -115,7 +115,9 @@ def test_a_preset_stands_above_defaults_and_below_what_is_given(
     paper = make_settings("paper", restore=0.5)
     assert (paper.style, paper.restorer, paper.blend) == ("cyclegan-monet", "gfpgan-1.4", "paste")
     assert (paper.feather, paper.restore) == (2, 0.5)
+    (tmp_path / "config.toml").write_text('blend = "paste"\nrestore = 1.0\nfeather = 2\n')
     plus = make_settings("paper-plus")
+    assert plus.restore == 0.7
     assert (plus.style, plus.segmenter, plus.blend) == (paper.style, paper.segmenter, "melt")
     with pytest.raises(SettingsError, match="unknown preset 'papr'; did you mean 'paper'"):
         make_settings("papr")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,12 +16,13 @@ from sfumato.errors import (
     LicenceError,
     MissingInputError,
     ModelError,
+    OutputError,
     SettingsError,
 )
 from sfumato.registry import SETS, ModelSpec, Task, is_plain, load_registry, make_spec
+from sfumato.settings import make_settings
 from sfumato.store import (
     accept_licence,
-    add,
     find_model,
     find_models,
     find_stored,
@@ -34,6 +36,7 @@ from sfumato.store import (
     remove,
     verify,
 )
+from sfumato.store_added import add
 from tests.servers import FileServer, serve
 from tests.unit.plugged import TABLE, plugged
 
@@ -224,7 +227,7 @@ def open_stored_or_none(spec: ModelSpec) -> object:
 
 def test_a_registry_that_knows_another_sha256_wins_over_what_is_there(server: FileServer) -> None:
     pull(spec_of(server))
-    with pytest.raises(ModelError, match="is damaged"):
+    with pytest.raises(ModelError, match=r"is whole, but 0+ is asked of it"):
         verify(spec_of(server, sha256="0" * 64))
 
 
@@ -270,7 +273,7 @@ def test_a_registered_model_without_an_address_can_be_filled(tmp_path: Path) -> 
     with pytest.raises(SettingsError, match="is here already, from another file"):
         add(tmp_path / "u.onnx", "segmenter", "unet-efficientnet-b2")
     remove(spec)
-    with pytest.raises(SettingsError, match="is not unet-efficientnet-b2: its sha256 is"):
+    with pytest.raises(SettingsError, match="this file is not unet-efficientnet-b2: its sha256 is"):
         add(tmp_path / "u.onnx", "segmenter", "unet-efficientnet-b2")
     remove(spec, forget=True)
     add(tmp_path / "u.onnx", "segmenter", "unet-efficientnet-b2")
@@ -287,7 +290,9 @@ def test_a_registered_model_without_an_address_can_be_filled(tmp_path: Path) -> 
         ("light", "restorer", "is taken"),
         ("paper", "stylizer", "is taken"),
         ("sam-vit-b", "stylizer", "is taken"),
-        ("sam-vit-b", "segmenter", "is not sam-vit-b: its sha256 is"),
+        ("sam-vit-b", "segmenter", "this file is not sam-vit-b: its sha256 is"),
+        ("stylizer-monet", "restorer", "is taken"),
+        ("-rf", "stylizer", "is no plain one"),
     ],
 )
 def test_a_name_that_cannot_be_had_is_refused(tmp_path: Path, name: str, task: Task, words: str) -> None:
@@ -314,13 +319,105 @@ def test_a_missing_file_is_not_added(tmp_path: Path) -> None:
         add(tmp_path / "none.pth", "stylizer", "mine")
 
 
-def test_a_damaged_description_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "described",
+    ["{", '{"spec": {"task": "dance"}}', '{"spec": 3}', "[]", '{"spec": {"bytes": "x"}}', "[" * 100_000],
+)
+def test_a_damaged_description_is_left_out_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, described: str
+) -> None:
     (tmp_path / "net.pth").write_bytes(DATA)
     spec = add(tmp_path / "net.pth", "stylizer", "mine")
-    record = folder_of(spec) / "model.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "spec": {"task": "dance"}}))
-    with pytest.raises(ModelError, match=r"model\.json is damaged; delete the folder"):
-        known_models()
+    (folder_of(spec) / "model.json").write_text(described)
+    assert "mine" not in known_models()
+    assert "is damaged and left out; delete the folder" in caplog.text
+    assert open_stored(load_registry()["monet-light"]).path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bytes", "x"),
+        ("bytes", -1),
+        ("sha256", "0"),
+        ("style", [1]),
+        ("urls", [3]),
+        ("paints", []),
+        ("embedded", "no"),
+    ],
+)
+def test_a_table_with_a_value_of_another_type_is_no_model(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match="tiny: "):
+        make_spec("tiny", {**TABLE, name: value})
+
+
+def test_a_file_of_another_suffix_is_not_added(tmp_path: Path) -> None:
+    for name in ("net.pth (1)", "net", "net.txt"):
+        (tmp_path / name).write_bytes(DATA)
+        with pytest.raises(SettingsError, match=r"is no file of \.onnx, \.pth"):
+            add(tmp_path / name, "stylizer", "mine")
+    (tmp_path / "sam.pt").write_bytes(DATA)
+    with pytest.raises(SettingsError, match=r"cyclegan-monet is a file of \.pth; choose another name"):
+        add(tmp_path / "sam.pt", "stylizer", "cyclegan-monet")
+
+
+def test_how_a_generator_paints_goes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(DATA)
+    (tmp_path / "net.json").write_text('{"sees": "picture"}')
+    spec = add(tmp_path / "net.onnx", "stylizer", "mine")
+    assert (folder_of(spec) / "weights.json").read_text() == '{"sees": "picture"}'
+
+
+def test_a_wrong_pin_is_no_damage(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(DATA)
+    spec = add(tmp_path / "net.onnx", "segmenter", "unet-efficientnet-b2")
+    remove(spec, forget=True)
+    add(tmp_path / "net.onnx", "segmenter", "unet-efficientnet-b2")
+    (models_folder().parent / "pins.json").write_text(json.dumps({spec.name: "0" * 64}))
+    with pytest.raises(ModelError, match=r"is whole, but 0+ is asked of it .* --forget"):
+        verify(spec)
+
+
+def test_pins_of_several_processes_are_all_kept() -> None:
+    specs = [spec_of(name=f"m{k}", sha256=None) for k in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda spec: pin(spec, DIGEST), specs))
+    assert all(store.expected_sha256(spec) == DIGEST for spec in specs)
+
+
+def test_a_cache_that_cannot_be_written_serves_what_it_holds(
+    server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(server)
+    path = pull(spec).path
+    path.touch()
+
+    def refuse(*_: object) -> None:
+        raise OutputError("read-only")
+
+    monkeypatch.setattr("sfumato.store.write_json", refuse)
+    assert open_stored(spec).sha256 == DIGEST
+
+
+def test_what_cannot_be_removed_is_said(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of(server)
+    pull(spec)
+    monkeypatch.setattr("shutil.rmtree", lambda *_, **__: None)
+    with pytest.raises(OutputError, match="cannot be deleted; look at its permissions"):
+        remove(spec)
+
+
+def test_no_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert store.models_folder().name == "models"  # SFUMATO_HOME is set
+    for name in ("SFUMATO_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "SFUMATO_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingsError, match="there is no home folder to keep models in; set SFUMATO_HOME"):
+        store.models_folder()
+    assert make_settings().style == "monet"
 
 
 @given(st.text(max_size=12))

@@ -112,7 +112,8 @@ def pull_models(
         ),
     ] = True,
     timeout: Annotated[
-        float, typer.Option(help="Seconds without a byte after which an address is given up.", min=1)
+        float,
+        typer.Option(help="Seconds without a byte after which an address is given up.", min=1, max=86_400),
     ] = 30.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -223,7 +224,9 @@ def add_model(
 ) -> None:
     """Keep a model of the user's own."""
     from sfumato.registry import Task
-    from sfumato.store import add, find_stored, remove
+    from sfumato.store import find_stored, known_models, remove
+    from sfumato.store_added import add
+    from sfumato.styles import local_facts
 
     if task not in ("stylizer", "restorer", "segmenter"):
         known = task in get_args(Task)
@@ -234,14 +237,18 @@ def add_model(
     chosen = cast("Task", task)
     network = recognise_file(file, chosen)
     called = name or file.stem
+    known = called in known_models() and find_stored(known_models()[called]) is not None
     spec = add(file, chosen, called, about={"paper": network})
     voice = Voice(json=as_json, quiet=quiet)
     stored = find_stored(spec)
     assert stored is not None  # it was just added
     try:
+        if chosen == "stylizer" and not _is_weights(stored):
+            local_facts(stored.path, stored.path)
         converted = _convert(voice, spec, stored) if convert else None
     except ModelError:
-        remove(spec)
+        if not known:
+            remove(spec)
         raise
     voice.say(f"{spec.name}: {network}, kept as {stored.path}; use it with --{OPTIONS[chosen]} {spec.name}")
     told = {"name": spec.name, "task": task, "network": network, "path": str(stored.path)}

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sfumato.conversion import MODEL, read_weights
-from sfumato.errors import BackendMissingError, ModelError, SfumatoError
+from sfumato.errors import BackendMissingError, ModelError, OutputError, SfumatoError
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -26,6 +26,8 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(BackendMissingError(f"{why}; try: pip install 'sfumato[{_extra(str(error.name))}]'"))
     except SfumatoError as error:
         return _refuse(error)
+    except OSError as error:
+        return _refuse(OutputError(f"{folder} cannot be written: {error.strerror or error}"))
     return 0
 
 

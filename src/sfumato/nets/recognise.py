@@ -78,7 +78,12 @@ def recognise(path: Path) -> Recognised:
 def tensor_names(state: State) -> set[str]:
     """Return the names of all tensors of a file, without the prefixes and the name of the table they lie in."""
     inner = [value for value in state.values() if isinstance(value, dict)]
-    names = {name for table in (state, *inner) for name, value in table.items() if isinstance(value, Tensor)}
+    names = {
+        name
+        for table in (state, *inner)
+        for name, value in table.items()
+        if isinstance(value, Tensor) and isinstance(name, str)
+    }
     for prefix in PREFIXES:
         names = {name.removeprefix(prefix) for name in names}
     return names

@@ -114,7 +114,7 @@ class SamDecoder(nn.Module):
 
         Args:
             points: Nx1xPx2, (x, y) in pixels of the square that the encoder saw.
-            labels: Nx1xP: 1 on the face, 0 beside it, -1 no point.
+            labels: Nx1xP: 1 on the face, 0 beside it.
             boxes: Nx1x4, (x0, y0, x1, y1).
         """
         model = cast(Any, self.model)
@@ -184,8 +184,13 @@ def sam_of(state: State, path: Path) -> "Model":
         ModelError: they are those of another network.
     """
     declare_torchvision_operators()
-    held = state.get("model", state)
-    tensors = {name: value for name, value in held.items() if isinstance(value, Tensor)}
+    tables = [state, *(value for value in state.values() if isinstance(value, dict))]
+    tensors = {
+        str(name).removeprefix("module."): value
+        for table in tables
+        for name, value in table.items()
+        if isinstance(value, Tensor)
+    }
     try:
         if "image_encoder.trunk.patch_embed.proj.weight" in tensors:
             return _sam_2_of(tensors)
@@ -241,13 +246,19 @@ def _read_folder(path: Path) -> "Model":
 
     kind = kind_of_folder(path)
     loader = SamModel if kind == "sam" else Sam2Model
+    loading = {"local_files_only": True, "use_safetensors": True, "output_loading_info": True}
     try:
-        model: nn.Module = loader.from_pretrained(path, local_files_only=True, use_safetensors=True)
+        model, found = cast(Any, loader).from_pretrained(path, dtype=torch.float32, **loading)
     except (*DAMAGE, ImportError) as error:
         raise ModelError(
             f"{path} cannot be read as {kind}; get a whole copy, with model.safetensors"
         ) from error
-    return cast("Model", model.eval().requires_grad_(False))
+    missing = sorted(
+        name for name in found["missing_keys"] if "shared_" not in name
+    )  # which are one, and stored once
+    if missing:
+        raise ModelError(f"{path} holds no {missing[0]}; get a whole copy")
+    return _ready(model)
 
 
 def _renamed(name: str, parts: tuple[tuple[str, str], ...]) -> str:
@@ -352,7 +363,16 @@ def _sam_2_sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def _filled(model: nn.Module, state: Mapping[str, Tensor]) -> "Model":
     model.load_state_dict(state, assign=True)  # the tensors of the file, not a copy of them
-    return cast("Model", model.eval().requires_grad_(False))
+    return _ready(model)
+
+
+def _ready(model: nn.Module) -> "Model":
+    """Return the network in float32, with one matrix of places for the picture and the prompts."""
+    held = cast(Any, model)
+    held.prompt_encoder.shared_embedding.positional_embedding = (
+        held.shared_image_embedding.positional_embedding
+    )
+    return cast("Model", model.float().eval().requires_grad_(False))
 
 
 def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:

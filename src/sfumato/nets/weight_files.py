@@ -1,6 +1,8 @@
 """Read the tensors of a file of weights, and nothing else of it; it builds no network."""
 
 import pickle
+import struct
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +28,9 @@ DAMAGE = (
     TypeError,
     AttributeError,
     AssertionError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
 )
 """What PyTorch raises on damaged files."""
 

@@ -27,9 +27,6 @@ BESIDE_ANGLES = (0.0, 45.0, 90.0, 135.0, 180.0, 270.0)
 LABELS: NDArray[np.float32] = np.array([1.0] * 5 + [0.0] * len(BESIDE_ANGLES), dtype=np.float32)
 """What each prompt point says: 1 on the face, 0 beside it."""
 
-OUTSIDE = -20.0
-"""Logit of what lies outside the picture."""
-
 MEAN_COLOUR = (124, 116, 104)
 """ImageNet's mean, with which SAM fills the square: zero once it is normalised."""
 
@@ -155,9 +152,7 @@ class SamSegmenter:
         from_view = compose(matrix, invert_affine(view.matrix))
         size = view.probabilities.shape[2], view.probabilities.shape[1]
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        there = cv2.warpAffine(
-            logits, from_view, size, flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE
-        )
+        there = cv2.warpAffine(logits, from_view, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         region = 1 / (1 + np.exp(-np.clip(there, -30, 30)))
         return replace(view, probabilities=with_region(view.probabilities, region.astype(np.float32)))
 

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from sfumato.backends import OpenVinoBackend
 from sfumato.conversion import DECODER, ENCODER
 from sfumato.download import digest_of
-from sfumato.errors import ModelError
+from sfumato.errors import InputError, ModelError
 from sfumato.export_sam import export_sam
 from sfumato.geometry import transform_points
 from sfumato.nets.sam import SamDecoder, SamEncoder, authors_names, read_sam
@@ -368,6 +368,11 @@ def train_sam(options: SamOptions, run: Path, report: Report, resume: Path | Non
     detector = LightDetector(OpenVinoBackend(model_path(find_embedded("detector"))))
     portraits = {split: with_faces(found, detector) for split, found in samples.items()}
     report(", ".join(f"{split}: {len(found)} faces" for split, found in portraits.items()))
+    for split, found in portraits.items():
+        if len(found) < 2:
+            raise InputError(
+                f"{options.portraits}: fewer than two faces are found in {split}; name other portraits"
+            )
     backgrounds = [
         read_rgb(path, options.size) for folder in options.backgrounds for path in sorted(folder.iterdir())
     ]
