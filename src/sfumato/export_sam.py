@@ -52,6 +52,7 @@ def export_sam(model: "Model", folder: Path, weights: Path) -> float:
             fresh / DECODER,
             example={**prompts, **named},
             outputs=["masks", "expected"],
+            half=False,  # it is small, and places are angles of many turns
             dynamic=False,
         )
         with torch.no_grad():
