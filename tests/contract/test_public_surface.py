@@ -50,3 +50,10 @@ def test_every_error_is_in_the_table_of_exit_codes(error: type[errors.SfumatoErr
     rows = re.findall(r"^\| (\d+) \|(.*)\|$", (DOCS / "cli.md").read_text(encoding="utf-8"), re.MULTILINE)
     codes = [int(code) for code, text in rows if f"`{error.__name__}`" in text]
     assert codes == [error.exit_code]
+
+
+def test_no_page_of_the_documentation_is_unfinished() -> None:
+    for page in (*DOCS.rglob("*.md"), DOCS.parent / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        assert "@@" not in text, page
+        assert "TODO" not in text, page

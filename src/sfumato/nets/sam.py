@@ -86,6 +86,8 @@ class SamEncoder(nn.Module):
     def __init__(self, model: "Model") -> None:
         super().__init__()
         self.model = model
+        if model.config.model_type != "sam":
+            _settle_places(cast(Any, model).vision_encoder.backbone)
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, ...]:
         """Map 1x3xSxS in 0..1 to embeddings, the coarsest last."""
@@ -134,6 +136,19 @@ class SamDecoder(nn.Module):
             **finer,
         )
         return found[0][:, 0], found[1][:, 0]
+
+
+def _settle_places(backbone: nn.Module) -> None:
+    """Compute once where each patch of SAM 2's square is, which is the same for all pictures.
+
+    The network enlarges its map of places anew for each; OpenVINO computes that in advance, and takes minutes for it.
+    """
+    held = cast(Any, backbone)
+    stride = held.config.patch_stride
+    size = tuple(side // step for side, step in zip(held.config.image_size, stride, strict=True))
+    with torch.no_grad():
+        held.register_buffer("places", held._get_pos_embed(size), persistent=False)
+    held._get_pos_embed = lambda _: held.places
 
 
 def _embedded(
