@@ -162,6 +162,9 @@ def test_an_onnx_is_told_by_its_shape(tmp_path: Path) -> None:
 def test_an_exported_u_net_is_a_segmenter(tmp_path: Path) -> None:
     export_segmenter(LightUNet(), tmp_path / "u.onnx")
     assert recognise_onnx(tmp_path / "u.onnx")[0] == ("segmenter",)
+    example = torch.rand(1, 3, 512, 512)
+    export_onnx(nn.Conv2d(3, 3, 1), tmp_path / "r.onnx", example=example, half=False, dynamic=False)
+    assert recognise_onnx(tmp_path / "r.onnx")[0] == ("restorer",)
     export_onnx(DetectorNet(), tmp_path / "d.onnx", example=torch.rand(1, 3, 64, 64), outputs=["a", "b"])
     with pytest.raises(ModelError, match="which sfumato does not run"):
         recognise_onnx(tmp_path / "d.onnx")

@@ -208,7 +208,8 @@ def test_where_the_photo_lost_nothing_the_painting_is_enlarged_alone(
     image = enlarge(reduced, *size)
     carried = carry_details(painted, reduced, image)
     assert carried.shape == image.shape
-    assert np.abs(carried.astype(int) - enlarge(painted, *size)).max() <= 3
+    # OpenCV places warped pixels to a 32nd: on noise, whose levels change by all of 255, that is up to 8 of them
+    assert np.abs(carried.astype(int) - enlarge(painted, *size)).max() <= 8
 
 
 @given(st.integers(20, 60), st.integers(20, 60), st.integers(0, 99))
