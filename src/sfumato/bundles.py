@@ -109,11 +109,13 @@ def import_bundle(source: Path, *, accept: bool = False, progress: Progress | No
     try:
         with ZipFile(source) as bundle:
             entries = _read_manifest(bundle, source)
-            check_licences(_registered(entries), accept=False) if not accept else None
+            if not accept:
+                check_licences(_registered(entries), accept=False)
             total = sum(entry.bytes for entry in entries)
             for entry in entries:
                 done = sum(before.bytes for before, _ in fresh)
-                fresh.append((entry, _taken(bundle, entry, source, (done, total, progress))))
+                fresh.append((entry, temporary_in(models_folder())))
+                _take(bundle, *fresh[-1], (done, total, progress))
         check_licences(_registered(entries), accept=accept)
         for entry, temporary in fresh:
             put(entry.spec, temporary, entry.sha256, added=entry.added)
@@ -204,8 +206,8 @@ def _described(model: dict[str, Any], bundle: ZipFile) -> Entry:
     return entry
 
 
-def _taken(bundle: ZipFile, entry: Entry, source: Path, state: tuple[int, int, Progress | None]) -> Path:
-    """Copy the file of a model out of the bundle, verify it, and return where it lies.
+def _take(bundle: ZipFile, entry: Entry, temporary: Path, state: tuple[int, int, Progress | None]) -> None:
+    """Copy the file of a model out of the bundle and verify it.
 
     Args:
         state: bytes done and in all, and whom to tell.
@@ -214,23 +216,18 @@ def _taken(bundle: ZipFile, entry: Entry, source: Path, state: tuple[int, int, P
         InputError: it is another file.
         OutputError: it cannot be written.
     """
-    temporary = temporary_in(models_folder())
     try:
         temporary.parent.mkdir(parents=True, exist_ok=True)
         check_room(entry.spec.name, temporary.parent, entry.bytes)
         digest = sha256()
         with bundle.open(entry.member) as member, temporary.open("wb") as file:
             _copy(member, [file.write, digest.update], *state)
-        if digest.hexdigest() != entry.sha256:
-            raise InputError(
-                f"{source}: the file of {entry.spec.name} has another sha256 than it should; nothing is kept"
-            )
-    except BaseException as error:
-        discard(temporary)
-        if isinstance(error, OSError):
-            raise OutputError(f"{temporary} cannot be written: {error.strerror or error}") from error
-        raise
-    return temporary
+    except OSError as error:
+        raise OutputError(f"{temporary} cannot be written: {error.strerror or error}") from error
+    if digest.hexdigest() != entry.sha256:
+        raise InputError(
+            f"{bundle.filename}: the file of {entry.spec.name} has another sha256 than it should; nothing is kept"
+        )
 
 
 def _copy(

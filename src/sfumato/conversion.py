@@ -152,10 +152,10 @@ def _run_converter(weights: ModelFile, kind: Kind, folder: Path, tick: Tick | No
             except subprocess.TimeoutExpired:
                 if tick is not None:
                     tick(time.monotonic() - start)
-    except BaseException:
-        process.kill()
-        process.communicate()
-        raise
+    finally:  # an interrupted wait ends the process with it
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
     return _answer(weights, process.returncode, said, complaints)
 
 

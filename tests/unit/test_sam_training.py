@@ -15,21 +15,16 @@ from hypothesis import strategies as st
 from sfumato.nets.sam import read_sam
 from sfumato.training.lightning_run import DrawnData, run_training
 from sfumato.training.run_options import RunOptions
-from sfumato.training.sam import (
-    NAME,
+from sfumato.training.sam import SamModule, mask_iou, sam_loss, train_sam
+from sfumato.training.sam_draw import (
     Portrait,
     SamDraw,
-    SamModule,
-    SamOptions,
     SquaredPortraits,
     draw_matrix,
     lay_portrait,
-    mask_iou,
     moved_face,
-    sam_loss,
-    sized_as,
-    train_sam,
 )
+from sfumato.training.sam_options import NAME, SamOptions, sized_as
 from sfumato.types import FACE_CLASSES
 from tests.unit.portraits import portrait, write_dataset, write_surroundings
 from tests.unit.test_sam import face_at

@@ -1,18 +1,26 @@
 """Offer the models on a terminal: list, look at, fetch, verify, remove, add, and carry to other machines."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Annotated, TypeAlias, cast, get_args
 
 import typer
 
+from sfumato.apps.cli_model_facts import (
+    OPTIONS,
+    announce,
+    convert_now,
+    facts_about,
+    is_weights,
+    recognise_file,
+    state_of,
+)
 from sfumato.apps.cli_options import FILES, JsonOption, OverwriteOption, QuietOption, describe
-from sfumato.apps.cli_report import Voice, complain, describe_bytes, print_models, transfer_bar, waiting
-from sfumato.errors import BackendMissingError, ModelError, SettingsError
+from sfumato.apps.cli_report import Voice, complain, describe_bytes, print_models, transfer_bar
+from sfumato.errors import ModelError, SettingsError
 
 if TYPE_CHECKING:
-    from sfumato.registry import ModelFile, ModelSpec, Task
+    from sfumato.registry import Task
 
 models_app = typer.Typer(
     help=describe(
@@ -125,7 +133,7 @@ def pull_models(
     if sha256 is not None and len(specs) != 1:
         raise SettingsError("--sha256 is that of one file; pull one model at a time with it")
     voice = Voice(json=as_json, quiet=quiet)
-    _announce(voice, specs)
+    announce(voice, specs)
     check_licences(specs, accept=accept)
     if sha256 is not None:
         pin(specs[0], sha256)
@@ -138,7 +146,7 @@ def pull_models(
             voice.say(f"{spec.name}: nobody publishes its sha256; pinned from now on is {file.sha256}")
         verb = "is here already, verified" if there is not None else "fetched, verified"
         voice.say(f"{spec.name}: {verb}: {file.path}")
-        converted = _convert(voice, spec, file) if convert else None
+        converted = convert_now(voice, spec, file) if convert else None
         pulled.append(
             {"name": spec.name, "path": str(file.path), "sha256": file.sha256, "converted": converted}
         )
@@ -243,9 +251,9 @@ def add_model(
     stored = find_stored(spec)
     assert stored is not None  # it was just added
     try:
-        if chosen == "stylizer" and not _is_weights(stored):
+        if chosen == "stylizer" and not is_weights(stored):
             local_facts(stored.path, stored.path)
-        converted = _convert(voice, spec, stored) if convert else None
+        converted = convert_now(voice, spec, stored) if convert else None
     except ModelError:
         if not known:
             remove(spec)
@@ -309,102 +317,3 @@ def import_models(
         voice.say(f"{entry.spec.name}: {describe_bytes(entry.bytes)}, sha256 {entry.sha256}{pinned}")
     models = [{"name": entry.spec.name, "bytes": entry.bytes, "sha256": entry.sha256} for entry in entries]
     voice.tell({"models": models})
-
-
-OPTIONS: Mapping[str, str] = {"stylizer": "style", "restorer": "restorer", "segmenter": "segmenter"}
-"""The option that takes a model of each task."""
-
-
-def state_of(spec: "ModelSpec") -> str:
-    """Return where a model is: embedded, here, to be pulled, or nowhere that is known."""
-    from sfumato.store import find_stored
-
-    if spec.embedded:
-        return "embedded"
-    if find_stored(spec) is not None:
-        return "here"
-    return "pull" if spec.urls else "train"
-
-
-def facts_about(spec: "ModelSpec") -> dict[str, Any]:
-    """Return all that is known of a model, and its state on this machine."""
-    from sfumato.conversion import converted_folder, is_converted
-    from sfumato.store import expected_sha256, find_stored, must_accept
-
-    stored = find_stored(spec)
-    kind = OPTIONS.get(spec.task) and spec.task
-    converted = None
-    if stored is not None and kind and _is_weights(stored) and is_converted(stored, kind):  # type: ignore[arg-type]  # a Kind
-        converted = str(converted_folder(stored, kind))  # type: ignore[arg-type]  # the same
-    facts = asdict(spec)
-    del facts["paints"], facts["embedded"]
-    return {
-        **facts,
-        "urls": list(spec.urls),
-        "sha256": spec.sha256 or (f"{pinned} (pinned)" if (pinned := expected_sha256(spec)) else None),
-        "state": state_of(spec),
-        "path": str(stored.path) if stored else None,
-        "converted": converted,
-        "accept": "--accept-license is needed once" if must_accept(spec) else "",
-    }
-
-
-def recognise_file(file: Path, task: "Task") -> str:
-    """Return the name of the network in a file, and make sure that it does the task.
-
-    Raises:
-        MissingInputError: there is no such file.
-        ModelError: it holds nothing that sfumato runs.
-        SettingsError: it does something else.
-        BackendMissingError: PyTorch is not installed, which reads weights.
-    """
-    from sfumato.shapes import recognise_onnx
-
-    if file.suffix.lower() == ".onnx":
-        tasks, network = recognise_onnx(file)
-    else:
-        try:
-            from sfumato.nets.recognise import recognise
-        except ModuleNotFoundError as error:
-            raise BackendMissingError(
-                f"weights are read by {error.name}, which is not installed; try: pip install 'sfumato[torch]'"
-            ) from error
-        recognised = recognise(file)
-        tasks, network = (recognised.task,), recognised.network
-    if task not in tasks:
-        raise SettingsError(f"{file} holds {network}, a {tasks[0]} and no {task}; use --task {tasks[0]}")
-    return network
-
-
-def _is_weights(file: "ModelFile") -> bool:
-    return file.path.suffix.lower() != ".onnx"
-
-
-def _announce(voice: Voice, specs: Sequence["ModelSpec"]) -> None:
-    """Say what will be fetched, before it is."""
-    from sfumato.store import find_stored
-
-    missing = [spec for spec in specs if find_stored(spec) is None]
-    for spec in missing:
-        voice.say(
-            f"{spec.name}: {describe_bytes(spec.bytes)}; weights: {spec.weights_licence}; commercial use: "
-            f"{spec.commercial_use}"
-        )
-    if len(missing) > 1:
-        known = sum(spec.bytes or 0 for spec in missing)
-        more = " and what is unknown" if any(spec.bytes is None for spec in missing) else ""
-        voice.say(f"together {describe_bytes(known)}{more}")
-
-
-def _convert(voice: Voice, spec: "ModelSpec", file: "ModelFile") -> str | None:
-    """Convert weights now; where PyTorch is missing, say so and leave it to the first use."""
-    from sfumato.conversion import convert_once
-
-    if spec.task not in OPTIONS or not _is_weights(file):
-        return None
-    try:
-        with waiting(voice, f"converting {spec.name}") as tick:
-            return str(convert_once(file, cast(Any, spec.task), tick))
-    except BackendMissingError as error:
-        voice.say(f"{spec.name}: {error}")
-        return None

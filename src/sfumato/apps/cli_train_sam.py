@@ -100,8 +100,8 @@ def train_sam(
     refuse_uneven(batch, devices, nodes)
     with needing_pytorch():
         from sfumato.training.run_options import RunOptions
-        from sfumato.training.sam import SamOptions, sized_as
         from sfumato.training.sam import train_sam as train
+        from sfumato.training.sam_options import SamOptions, sized_as
     options = pick(
         SamOptions,
         chosen,
