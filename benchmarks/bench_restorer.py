@@ -74,7 +74,7 @@ def rows_of(
     faces: Sequence[Image], restorer: str, measures: Mapping[str, Measure]
 ) -> dict[str, dict[str, object]]:
     """Return the scores of doing nothing, which is bicubic, and of a restorer, by level of damage."""
-    methods = {"bicubic": lambda face: face, restorer: open_restorer(restorer, "cpu").restore}
+    methods = {"bicubic": lambda face: face, restorer: open_restorer(restorer, "cpu").stage}
     rows: dict[str, dict[str, object]] = {}
     for row in measure_restoration(faces, methods, measures):
         rows.setdefault(row.level, {})[row.method] = {k: round(v, 4) for k, v in row.scores.items()}
@@ -117,7 +117,7 @@ def measure(arguments: argparse.Namespace) -> Mapping[str, object]:
         "VGG19 distance": feature_distance(load_vgg(arguments.vgg)),
         "identity cosine": partial(identity_cosine, recognise),
     }
-    restore = open_restorer(arguments.restorer, "cpu").restore
+    restore = open_restorer(arguments.restorer, "cpu").stage
     found: dict[str, object] = {
         "sfumato": sfumato.__version__,
         "processor": processor(),

@@ -70,7 +70,7 @@ def described(scores: StyleScores) -> dict[str, float]:
 
 def ours(style: str, folders: StyleFolders, runs: int) -> dict[str, object]:
     """Measure and time a style of this package."""
-    paint = open_style(style, "cpu").paint
+    paint = open_style(style, "cpu").stage
 
     def painting(image: Image) -> Callable[[], object]:
         return lambda: paint(image)

@@ -1,11 +1,9 @@
 """Open the detector and the recogniser that a name stands for; they find nothing themselves."""
 
-from dataclasses import dataclass
-
 from sfumato.backends import OpenVinoBackend, inspect_model, make_backend
 from sfumato.errors import SettingsError
 from sfumato.registry import ModelFile, Task
-from sfumato.resolve import find_named
+from sfumato.resolve import Opened, find_named
 from sfumato.stages.detect import LightDetector
 from sfumato.stages.likeness import Likeness
 from sfumato.stages.sface import SFaceLikeness
@@ -14,33 +12,7 @@ from sfumato.store import open_stored
 from sfumato.types import Compare, Detect
 
 
-@dataclass(frozen=True, slots=True)
-class Detector:
-    """What finds faces, and what it is called.
-
-    Attributes:
-        sha256: of the model's file.
-    """
-
-    detect: Detect
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recogniser:
-    """What compares aligned faces, and what it is called.
-
-    Attributes:
-        sha256: of the model's file.
-    """
-
-    compare: Compare
-    name: str
-    sha256: str
-
-
-def open_detector(detector: str, device: str, *, exact: bool = False) -> Detector:
+def open_detector(detector: str, device: str, *, exact: bool = False) -> Opened[Detect]:
     """Return the embedded detector, "light", or YuNet, which runs on the CPU whatever the device.
 
     Raises:
@@ -50,11 +22,11 @@ def open_detector(detector: str, device: str, *, exact: bool = False) -> Detecto
     name, file = _file_of(detector, "detector", "yunet")
     if name == "yunet":
         side = inspect_model(file.path, "").inputs["input"][2]
-        return Detector(YuNetDetector(OpenVinoBackend(file.path, exact=exact), side), name, file.sha256)
-    return Detector(LightDetector(make_backend(file.path, device, exact=exact)), name, file.sha256)
+        return Opened(YuNetDetector(OpenVinoBackend(file.path, exact=exact), side), name, file.sha256)
+    return Opened(LightDetector(make_backend(file.path, device, exact=exact)), name, file.sha256)
 
 
-def open_recogniser(recogniser: str, device: str, *, exact: bool = False) -> Recogniser:
+def open_recogniser(recogniser: str, device: str, *, exact: bool = False) -> Opened[Compare]:
     """Return the embedded recogniser, "light", or SFace, which runs on the CPU whatever the device.
 
     Raises:
@@ -63,8 +35,8 @@ def open_recogniser(recogniser: str, device: str, *, exact: bool = False) -> Rec
     """
     name, file = _file_of(recogniser, "recogniser", "sface")
     if name == "sface":
-        return Recogniser(SFaceLikeness(OpenVinoBackend(file.path, exact=exact)), name, file.sha256)
-    return Recogniser(Likeness(make_backend(file.path, device, exact=exact)), name, file.sha256)
+        return Opened(SFaceLikeness(OpenVinoBackend(file.path, exact=exact)), name, file.sha256)
+    return Opened(Likeness(make_backend(file.path, device, exact=exact)), name, file.sha256)
 
 
 def _file_of(text: str, task: Task, known: str) -> tuple[str, ModelFile]:

@@ -279,17 +279,17 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
         recogniser if chosen.recogniser == "light" else open_recogniser("light", device, exact=chosen.exact)
     )
     restore: Restore = partial(
-        restore_faces, restorer=restorer.restore, strength=chosen.restore, likeness=embedded.compare
+        restore_faces, restorer=restorer.stage, strength=chosen.restore, likeness=embedded.stage
     )
     if chosen.blend == "paste":
-        restore = partial(enhance_faces, restorer=restorer.restore, strength=chosen.restore)
+        restore = partial(enhance_faces, restorer=restorer.stage, strength=chosen.restore)
     return Pipeline(
-        detect_faces=detector.detect,
+        detect_faces=detector.stage,
         restore=restore,
-        paint=style.paint,
-        segment_faces=segmenter.segment,
+        paint=style.stage,
+        segment_faces=segmenter.stage,
         settings=chosen,
-        likeness=recogniser.compare,
+        likeness=recogniser.stage,
         models={
             **{
                 opened.name: opened.sha256

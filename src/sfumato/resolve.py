@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from sfumato.conversion import read_weights
 from sfumato.errors import SettingsError
@@ -19,6 +20,26 @@ WORDS: Mapping[Task, str] = {
     "recogniser": "recogniser",
 }
 """What users call a model of each task that they can choose."""
+
+
+Stage = TypeVar("Stage")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[Stage]):
+    """A stage that an option stands for, and what it is called.
+
+    Attributes:
+        stage: what finds, parses, restores, compares or paints.
+        name: the model's, or the path as it was given.
+        sha256: of its file.
+        also: sha256 of each further model that has a part in it, by name.
+    """
+
+    stage: Stage
+    name: str
+    sha256: str
+    also: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

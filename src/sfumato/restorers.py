@@ -1,6 +1,5 @@
 """Open the face restorer that a name or a file stands for; it trains nothing and decides nothing."""
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING
 from sfumato.backends import TorchBackend, make_backend
 from sfumato.conversion import MODEL, convert_once
 from sfumato.errors import BackendMissingError
-from sfumato.resolve import resolve
+from sfumato.resolve import Opened, resolve
 from sfumato.stages.restore import CropRestorer
 from sfumato.types import Transform
 
@@ -19,20 +18,7 @@ WEIGHTS = (".pth", ".safetensors")
 """Suffixes of files of weights."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restorer:
-    """What restores an FFHQ-aligned 512x512 crop, and what it is called.
-
-    Attributes:
-        sha256: of the model's file.
-    """
-
-    restore: Transform
-    name: str
-    sha256: str
-
-
-def open_restorer(restorer: str, device: str, *, exact: bool = False) -> Restorer:
+def open_restorer(restorer: str, device: str, *, exact: bool = False) -> Opened[Transform]:
     """Return the embedded restorer, "light", one of the registry, or that of a file: GFPGAN 1.2 to 1.4, RestoreFormer.
 
     On the CPU such weights are converted to ONNX once and kept in the user's cache; elsewhere PyTorch runs them.
@@ -52,9 +38,9 @@ def open_restorer(restorer: str, device: str, *, exact: bool = False) -> Restore
                 f"{meant.name} needs spandrel on {device}; try: pip install 'sfumato[torch]'"
             )
         backend = TorchBackend(lambda: _read(path), device, exact=exact)
-        return Restorer(CropRestorer(backend), meant.name, meant.file.sha256)
+        return Opened(CropRestorer(backend), meant.name, meant.file.sha256)
     model = path if onnx else convert_once(meant.file, "restorer") / MODEL
-    return Restorer(CropRestorer(make_backend(model, device, exact=exact)), meant.name, meant.file.sha256)
+    return Opened(CropRestorer(make_backend(model, device, exact=exact)), meant.name, meant.file.sha256)
 
 
 def _read(weights: Path) -> "nn.Module":

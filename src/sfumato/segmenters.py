@@ -2,16 +2,15 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sfumato.backends import Backend, OpenVinoBackend, TorchBackend, inspect_model, make_backend
 from sfumato.conversion import DECODER, ENCODER, MODEL, convert_once
 from sfumato.errors import ModelError
 from sfumato.registry import ModelFile, find_embedded, model_path
-from sfumato.resolve import find_named, is_path, resolve
+from sfumato.resolve import Opened, find_named, is_path, resolve
 from sfumato.stages.sam import SamSegmenter
 from sfumato.stages.sam_facts import KEY, read_sam_facts
 from sfumato.stages.segment import LightSegmenter
@@ -20,6 +19,8 @@ from sfumato.types import CLASSES
 
 if TYPE_CHECKING:
     from torch import nn
+
+Segments: TypeAlias = LightSegmenter | SamSegmenter
 
 WEIGHTS = (".pth", ".pt", ".safetensors")
 """Suffixes of files of weights; a folder of Hugging Face's does as well."""
@@ -32,22 +33,7 @@ LARGE = 2_000_000_000
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Segmenter:
-    """What parses pictures, and what it is called.
-
-    Attributes:
-        sha256: of the model's file.
-        also: sha256 of each further model that has a part in it, by name.
-    """
-
-    segment: LightSegmenter | SamSegmenter
-    name: str
-    sha256: str
-    also: Mapping[str, str] = field(default_factory=dict)
-
-
-def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Segmenter:
+def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opened[Segments]:
     """Return the embedded segmenter, "light", one of the registry, or that of a file: a U-Net or Segment Anything.
 
     On the CPU weights are converted to ONNX once and kept in the user's cache; elsewhere PyTorch runs them.
@@ -68,9 +54,7 @@ def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Segme
         path = meant.file.path
         if meant.spec is None or not meant.spec.embedded:
             check_segmenter(meant.file)
-        return Segmenter(
-            LightSegmenter(make_backend(path, device, exact=exact)), meant.name, meant.file.sha256
-        )
+        return Opened(LightSegmenter(make_backend(path, device, exact=exact)), meant.name, meant.file.sha256)
     if device == "cpu":
         return _converted(meant.file, meant.name, exact=exact)
     return _by_pytorch(meant.file, meant.name, device, exact=exact)
@@ -122,31 +106,31 @@ def _parts(device: str, *, exact: bool) -> tuple[LightSegmenter, Mapping[str, st
     return LightSegmenter(make_backend(model_path(spec), device, exact=exact)), {spec.name: str(spec.sha256)}
 
 
-def _converted(file: ModelFile, name: str, *, exact: bool) -> Segmenter:
+def _converted(file: ModelFile, name: str, *, exact: bool) -> Opened[Segments]:
     folder = convert_once(file, "segmenter")
     if not (folder / ENCODER).is_file():
         unet = LightSegmenter(OpenVinoBackend(folder / MODEL, exact=exact))
-        return Segmenter(unet, name, file.sha256)
+        return Opened(unet, name, file.sha256)
     facts = read_sam_facts(inspect_model(folder / ENCODER, KEY).metadata, str(folder / ENCODER))
     parts, also = _parts("cpu", exact=exact)
     encoder = OpenVinoBackend(folder / ENCODER, exact=exact)
     decoder = OpenVinoBackend(
         folder / DECODER, exact=True
     )  # bfloat16 has no place for coordinates of a pixel
-    return Segmenter(SamSegmenter(encoder, decoder, facts, parts), name, file.sha256, also)
+    return Opened(SamSegmenter(encoder, decoder, facts, parts), name, file.sha256, also)
 
 
-def _by_pytorch(file: ModelFile, name: str, device: str, *, exact: bool) -> Segmenter:
+def _by_pytorch(file: ModelFile, name: str, device: str, *, exact: bool) -> Opened[Segments]:
     from sfumato.nets.recognise import recognise
     from sfumato.nets.sam import SamDecoder, SamEncoder, facts_of, read_sam
 
     if not recognise(file.path).network.startswith("SAM"):
-        return Segmenter(LightSegmenter(_unet(file, device, exact=exact)), name, file.sha256)
+        return Opened(LightSegmenter(_unet(file, device, exact=exact)), name, file.sha256)
     model = cache(lambda: read_sam(file.path))
     encoder = TorchBackend(lambda: SamEncoder(model()), device, exact=exact)
     decoder = TorchBackend(lambda: SamDecoder(model()), device, exact=True)
     parts, also = _parts(device, exact=exact)
-    return Segmenter(SamSegmenter(encoder, decoder, facts_of(model()), parts), name, file.sha256, also)
+    return Opened(SamSegmenter(encoder, decoder, facts_of(model()), parts), name, file.sha256, also)
 
 
 def _unet(file: ModelFile, device: str, *, exact: bool) -> Backend:

@@ -1,7 +1,5 @@
 """Open the style that a name or a file stands for and return the stage that paints in it; it trains nothing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sfumato.backends import ModelShape, OpenVinoBackend, inspect_model, make_backend
@@ -9,7 +7,7 @@ from sfumato.conversion import MODEL, convert_once, read_weights
 from sfumato.errors import BackendMissingError, ModelError
 from sfumato.io import PICTURE_SUFFIXES, read_picture
 from sfumato.registry import Task, find_embedded, has_embedded, model_path
-from sfumato.resolve import resolve
+from sfumato.resolve import Opened, resolve
 from sfumato.settings import cache_folder
 from sfumato.shapes import describe_sizes
 from sfumato.stages.any_style import describe_manner
@@ -31,22 +29,7 @@ ANY_STYLE: tuple[Task, Task] = ("any-style-encoder", "any-style")
 """The networks that describe the manner of a picture and paint in it, by task and by name of their files."""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
-    """A stage that paints, and what it is called.
-
-    Attributes:
-        sha256: of the model's file, or of the picture.
-        also: sha256 of each further model that paints, by name.
-    """
-
-    paint: Transform
-    name: str
-    sha256: str
-    also: Mapping[str, str] = field(default_factory=dict)
-
-
-def open_style(style: str, device: str, *, exact: bool = False) -> Style:
+def open_style(style: str, device: str, *, exact: bool = False) -> Opened[Transform]:
     """Return the style of this name, embedded or of the registry, that of a generator's file, or a picture's manner.
 
     An ONNX file says how it paints in its metadata, or else in a file NAME.json beside it (see `StyleFacts`). Weights
@@ -68,23 +51,23 @@ def open_style(style: str, device: str, *, exact: bool = False) -> Style:
     meant = resolve(style, "stylizer", GENERATORS)
     if meant.spec is not None and meant.spec.embedded:
         backend = make_backend(meant.file.path, device, exact=exact)
-        return Style(make_stylizer(backend, StyleFacts(**meant.spec.paints)), meant.name, meant.file.sha256)
+        return Opened(make_stylizer(backend, StyleFacts(**meant.spec.paints)), meant.name, meant.file.sha256)
     onnx = meant.file.path.suffix.lower() == ".onnx"
     model = meant.file.path if onnx else convert_once(meant.file, "stylizer") / MODEL
     facts = local_facts(model, meant.file.path)
     backend = make_backend(model, device, exact=exact)
-    return Style(make_stylizer(backend, facts), meant.name, meant.file.sha256)
+    return Opened(make_stylizer(backend, facts), meant.name, meant.file.sha256)
 
 
-def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
+def _manner_of(path: Path, device: str, *, exact: bool) -> Opened[Transform]:
     """Return the style of a painting: its manner where there are networks for it, else its palette in Monet's brush."""
     digest = read_weights(path, "style").sha256
     image = read_picture(path).image
     files = _any_style_files()
     if files is None:
         brush = open_style(BRUSH, device, exact=exact)
-        paint = InPalette(brush.paint, measure_palette(image))
-        return Style(paint, str(path), digest, {brush.name: brush.sha256})
+        paint = InPalette(brush.stage, measure_palette(image))
+        return Opened(paint, str(path), digest, {brush.name: brush.sha256})
     if device != "cpu":
         raise BackendMissingError(
             f"a style of a picture runs on the CPU only; use --device cpu, not {device}"
@@ -97,7 +80,7 @@ def _manner_of(path: Path, device: str, *, exact: bool) -> Style:
             f"{painter} does not say how its network paints; train it with: sfumato train any-style"
         )
     backend = OpenVinoBackend(painter, exact=exact, fixed={"code": code})
-    return Style(make_stylizer(backend, read_facts(text, str(painter))), str(path), digest)
+    return Opened(make_stylizer(backend, read_facts(text, str(painter))), str(path), digest)
 
 
 def _any_style_files() -> tuple[Path, Path] | None:

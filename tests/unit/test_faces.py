@@ -160,6 +160,6 @@ def test_both_run_from_an_onnx_file_of_their_shape(tmp_path: Path, monkeypatch: 
         digest = digest_of(path)
         monkeypatch.setattr("sfumato.store.expected_sha256", lambda _, known=digest: known)
         put(replace(spec, sha256=None), path, digest)
-    assert open_detector("yunet", "cpu").detect(spot(100, 100, 50, 50)) == ()
+    assert open_detector("yunet", "cpu").stage(spot(100, 100, 50, 50)) == ()
     face = spot(128, 128, 60, 60)
-    assert open_recogniser("sface", "cpu").compare(face, face) == pytest.approx(1, abs=1e-4)
+    assert open_recogniser("sface", "cpu").stage(face, face) == pytest.approx(1, abs=1e-4)

@@ -17,11 +17,12 @@ from sfumato.nets.face_restorers import read_face_restorer
 from sfumato.nets.torchvision_schema import declare_torchvision_operators
 from sfumato.pipeline import build_pipeline
 from sfumato.registry import find_embedded
-from sfumato.restorers import Restorer, open_restorer
+from sfumato.resolve import Opened
+from sfumato.restorers import open_restorer
 from sfumato.settings import make_settings
 from sfumato.stages.planes import to_batch
 from sfumato.stages.restore import CropRestorer, restore_faces
-from sfumato.types import Face, Image
+from sfumato.types import Face, Image, Transform
 
 OFFICIAL_BYTES = 348_632_874
 """Of GFPGANv1.4.pth; a checkpoint of the same names and shapes is as large but for its zip's names."""
@@ -67,7 +68,7 @@ def test_a_restoreformer_restores_as_pytorch_does_and_is_converted_once(
 ) -> None:
     path = small_restoreformer(tmp_path / "RestoreFormer.pth")
     restorer = open_restorer(str(path), "cpu", exact=True)
-    assert differ(restorer.restore(crop), direct(read_face_restorer(path), crop)) <= 1
+    assert differ(restorer.stage(crop), direct(read_face_restorer(path), crop)) <= 1
     (made,) = cache.glob("converted/restorer-*/*/model.onnx")
     before = made.stat().st_mtime_ns
     open_restorer(str(path), "cpu")
@@ -122,7 +123,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, state: object, w
 
 
 @pytest.fixture(scope="module")
-def gfpgan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Restorer]]:
+def gfpgan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Opened[Transform]]]:
     """Write GFPGAN 1.4's names and shapes with random weights and open them as the official file is opened."""
     declare_torchvision_operators()
     from spandrel.architectures.GFPGAN import GFPGAN
@@ -141,23 +142,27 @@ def gfpgan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Res
 
 @pytest.mark.slow
 def test_gfpgan_in_the_official_layout_restores_as_pytorch_does(
-    gfpgan: tuple[Path, Restorer], crop: Image
+    gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:
     path, restorer = gfpgan
     assert path.stat().st_size == pytest.approx(OFFICIAL_BYTES, rel=1e-3)
-    assert differ(restorer.restore(crop), direct(read_face_restorer(path), crop)) <= 1
+    assert differ(restorer.stage(crop), direct(read_face_restorer(path), crop)) <= 1
 
 
 @pytest.mark.slow
-def test_gfpgan_is_computed_alike_by_what_runs_on_gpus(gfpgan: tuple[Path, Restorer], crop: Image) -> None:
+def test_gfpgan_is_computed_alike_by_what_runs_on_gpus(
+    gfpgan: tuple[Path, Opened[Transform]], crop: Image
+) -> None:
     """It cannot be laid out channels-last: weights of five dimensions, and views that need the plain layout."""
     path, restorer = gfpgan
     backend = TorchBackend(lambda: read_face_restorer(path), "cpu", exact=True)
-    assert differ(CropRestorer(backend)(crop), restorer.restore(crop)) <= 1
+    assert differ(CropRestorer(backend)(crop), restorer.stage(crop)) <= 1
 
 
 @pytest.mark.slow
-def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(gfpgan: tuple[Path, Restorer], crop: Image) -> None:
+def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(
+    gfpgan: tuple[Path, Opened[Transform]], crop: Image
+) -> None:
     """Weights and what each layer gives are rounded to bfloat16, sums are not: as processors and GPUs do it."""
     net = read_face_restorer(gfpgan[0])
     faces = torch.from_numpy(to_batch([crop]))
@@ -176,7 +181,7 @@ def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(gfpgan: tuple[Path, Rest
 
 @pytest.mark.slow
 def test_the_strength_acts_where_gfpgans_own_weight_does_nothing(
-    gfpgan: tuple[Path, Restorer], crop: Image
+    gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:
     """GFPGAN takes a `weight` and never reads it (its issues 336, 423 and 459)."""
     _, restorer = gfpgan
@@ -184,7 +189,7 @@ def test_the_strength_acts_where_gfpgans_own_weight_does_nothing(
     face = Face((150.0, 150.0, 360.0, 420.0), landmarks, 0.9)
     changes = []
     for strength in (0.0, 0.5, 1.0):
-        restored, _ = restore_faces(crop, [face], restorer.restore, strength)
+        restored, _ = restore_faces(crop, [face], restorer.stage, strength)
         changes.append(float(np.abs(restored.astype(int) - crop).mean()))
     assert changes[0] == 0
     assert 0.3 * changes[2] < changes[1] < 0.8 * changes[2]

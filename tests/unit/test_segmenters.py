@@ -47,7 +47,7 @@ def unet(tmp_path: Path) -> Path:
 def test_light_is_the_embedded_one() -> None:
     segmenter = open_segmenter("light", "cpu")
     assert (segmenter.name, segmenter.sha256) == ("segmenter-light", find_embedded("segmenter").sha256)
-    assert isinstance(segmenter.segment, LightSegmenter)
+    assert isinstance(segmenter.stage, LightSegmenter)
 
 
 def test_weights_of_a_u_net_are_converted_once_and_equal_its_export(
@@ -66,17 +66,17 @@ def test_weights_of_a_u_net_are_converted_once_and_equal_its_export(
     exported = open_segmenter(str(tmp_path / "u.onnx"), "cpu", exact=True)
     faces = [face_at(0.2, 0, 0)]
     np.testing.assert_array_equal(
-        converted.segment(image, faces).labels(), exported.segment(image, faces).labels()
+        converted.stage(image, faces).labels(), exported.stage(image, faces).labels()
     )
 
 
 def test_a_sam_is_converted_and_names_the_u_net_beside_it(tmp_path: Path, home: Path, image: Image) -> None:
     path = write_sam(tmp_path / "sam.pth", small_sam())
     segmenter = open_segmenter(str(path), "cpu", exact=True)
-    assert isinstance(segmenter.segment, SamSegmenter)
+    assert isinstance(segmenter.stage, SamSegmenter)
     assert segmenter.also == {"segmenter-light": find_embedded("segmenter").sha256}
     assert len(list(home.glob("converted/segmenter-*/*/*.onnx"))) == 2
-    parsing = segmenter.segment(image, [face_at(0.2, 0, 0)])
+    parsing = segmenter.stage(image, [face_at(0.2, 0, 0)])
     np.testing.assert_allclose(parsing.faces[0].probabilities.sum(axis=0), 1, atol=1e-3)
 
 
@@ -86,8 +86,8 @@ def test_a_sam_by_pytorch_equals_that_by_openvino(tmp_path: Path, image: Image) 
     from sfumato.segmenters import _by_pytorch
 
     path, face = write_sam(tmp_path / "sam.pth", small_sam()), face_at(0.2, 0, 0)
-    converted = open_segmenter(str(path), "cpu", exact=True).segment
-    torched = _by_pytorch(read_weights(path, "segmenter"), "sam", "cpu", exact=True).segment
+    converted = open_segmenter(str(path), "cpu", exact=True).stage
+    torched = _by_pytorch(read_weights(path, "segmenter"), "sam", "cpu", exact=True).stage
     assert isinstance(converted, SamSegmenter) and isinstance(torched, SamSegmenter)
     first, _ = converted.region(image, face, converted.embed(image))
     second, _ = torched.region(image, face, torched.embed(image))
@@ -105,7 +105,7 @@ def test_the_pipeline_finds_faces_by_a_folder_of_hugging_face(tmp_path: Path, im
 @pytest.mark.slow
 def test_a_sam_2_finds_a_face(tmp_path: Path, image: Image) -> None:
     path = write_sam2(tmp_path / "sam2.pt", small_sam2())
-    parsing = open_segmenter(str(path), "cpu").segment(image, [face_at(0.2, 0, 0)])
+    parsing = open_segmenter(str(path), "cpu").stage(image, [face_at(0.2, 0, 0)])
     np.testing.assert_allclose(parsing.faces[0].probabilities.sum(axis=0), 1, atol=1e-2)
 
 

@@ -84,7 +84,7 @@ def test_a_published_generator_paints_from_any_kind_of_file(
     else:
         save_file(net.state_dict(), path)
     picture = np.ascontiguousarray(image[:88, :68])
-    painted = open_style(str(path), "cpu", exact=True).paint(picture)
+    painted = open_style(str(path), "cpu", exact=True).stage(picture)
     assert differ(painted, direct(net, picture)) <= 1
 
 
@@ -93,7 +93,7 @@ def test_a_light_generator_paints_from_a_file_inside_its_margin(tmp_path: Path, 
     net = tiny("light")
     save_file(net.state_dict(), tmp_path / "style.safetensors")
     picture = np.ascontiguousarray(image[:88, :68])
-    painted = open_style(str(tmp_path / "style.safetensors"), "cpu", exact=True).paint(picture)
+    painted = open_style(str(tmp_path / "style.safetensors"), "cpu", exact=True).stage(picture)
     inner = slice(20, -20)
     assert differ(painted[inner, inner], direct(net, picture)[inner, inner]) <= 1
 
@@ -230,7 +230,7 @@ def test_an_onnx_of_others_is_used_as_the_file_beside_it_says(tmp_path: Path, im
     with pytest.raises(ModelError, match=r"does not say how its network paints; write .*other\.json"):
         open_style(str(path), "cpu")
     path.with_suffix(".json").write_text(json.dumps({"sees": "picture", "longest": 64}), encoding="utf-8")
-    assert open_style(str(path), "cpu").paint(image).shape == image.shape
+    assert open_style(str(path), "cpu").stage(image).shape == image.shape
     path.with_suffix(".json").write_bytes(b"\xff")
     with pytest.raises(ModelError, match=r"other\.json does not say"):
         open_style(str(path), "cpu")
@@ -239,7 +239,7 @@ def test_an_onnx_of_others_is_used_as_the_file_beside_it_says(tmp_path: Path, im
 def test_what_an_onnx_says_itself_wins_over_a_file_beside_it(tmp_path: Path) -> None:
     export_style(tiny("light"), tmp_path / "style.onnx", StyleFacts("tile", margin=24, grain=0.02))
     (tmp_path / "style.json").write_text('{"sees": "picture"}', encoding="utf-8")
-    paint = open_style(str(tmp_path / "style.onnx"), "cpu").paint
+    paint = open_style(str(tmp_path / "style.onnx"), "cpu").stage
     assert isinstance(paint, LightStylizer)
     assert (paint.margin, paint.grain) == (24, 0.02)
 
@@ -248,7 +248,7 @@ def test_weights_are_used_as_the_file_beside_them_says(tmp_path: Path, cache: Pa
     path = tmp_path / "style.safetensors"
     save_file(tiny("light").state_dict(), path)
     path.with_suffix(".json").write_text('{"sees": "tile", "margin": 20, "grain": 0.1}', encoding="utf-8")
-    paint = open_style(str(path), "cpu").paint
+    paint = open_style(str(path), "cpu").stage
     assert isinstance(paint, LightStylizer)
     assert (paint.margin, paint.grain) == (20, 0.1)
     assert cache.is_dir()
@@ -335,14 +335,14 @@ def test_a_picture_is_a_style(tmp_path: Path, cache: Path, image: Image) -> None
     picture = np.ascontiguousarray(image[:88, :68])
     light, dark = (open_style(str(tmp_path / f"{n}.png"), "cpu", exact=True) for n in ("light", "dark"))
     assert light.sha256 != dark.sha256
-    assert differ(light.paint(picture), dark.paint(picture)) > 1
+    assert differ(light.stage(picture), dark.stage(picture)) > 1
     batch = torch.from_numpy(picture.astype(np.float32) / 255).permute(2, 0, 1)[None]
     manner = torch.full((1, 3, 256, 256), 230 / 255)
     manner[:, 1] = 115 / 255
     with torch.no_grad():
         expected = net.eval()(batch, manner)[0].permute(1, 2, 0).numpy()
     inner = slice(20, -20)
-    painted = light.paint(picture).astype(float)
+    painted = light.stage(picture).astype(float)
     assert np.abs(painted - 255 * expected)[inner, inner].max() < 3  # its weights are stored as float16
 
 
@@ -365,8 +365,8 @@ def test_one_of_the_two_networks_is_not_enough(tmp_path: Path, cache: Path) -> N
 def test_a_picture_without_networks_for_it_gives_its_palette(tmp_path: Path, image: Image) -> None:
     PIL.Image.new("RGB", (30, 40), (200, 60, 40)).save(tmp_path / "red.png")
     style = open_style(str(tmp_path / "red.png"), "cpu")
-    painted = style.paint(image)
-    plain = open_style("monet", "cpu").paint(image)
+    painted = style.stage(image)
+    plain = open_style("monet", "cpu").stage(image)
     assert style.name == str(tmp_path / "red.png")
     assert style.also == {"monet-light": find_named("monet", "stylizer").sha256}
     assert painted.shape == image.shape

@@ -60,7 +60,7 @@ def measure_style(
 
 def paint_in(style: str, *, exact: bool = False) -> Paint:
     """Return what paints in a style, by name or file (see `open_style`)."""
-    stage = open_style(style, "cpu", exact=exact).paint
+    stage = open_style(style, "cpu", exact=exact).stage
     return lambda _, image: stage(image)
 
 
