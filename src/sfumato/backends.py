@@ -75,6 +75,34 @@ class OpenVinoBackend:
         }
         return core.compile_model(model, "CPU", options)
 
+    @property
+    def path(self) -> Path:
+        """Return the file that is run."""
+        return self._path
+
+    def count_parameters(self) -> int:
+        """Return how many numbers the file holds as weights."""
+        held = (op for op in self._read().get_ops() if op.get_type_name() == "Constant")
+        return sum(
+            int(np.prod(op.get_output_shape(0))) for op in held if op.get_output_element_type(0).is_real()
+        )
+
+    def count_operations(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """Return the floating-point operations of one run: those of convolutions and matrix products.
+
+        A multiplication with its addition counts as two, as PyTorch's `FlopCounterMode` counts.
+
+        Args:
+            shapes: of each input.
+        """
+        model = self._read()
+        model.reshape({name: list(shape) for name, shape in shapes.items()})
+        return sum(_operations(op) for op in model.get_ops())
+
+    def _read(self) -> "openvino.Model":
+        model: openvino.Model = _openvino_core().read_model(self._path)
+        return model
+
     def run(self, inputs: Mapping[str, Tensor]) -> Sequence[Tensor]:
         """Map named float32 NCHW inputs to copies of the float32 outputs."""
         request = self._request()
@@ -88,6 +116,21 @@ class OpenVinoBackend:
             self._local.request = compiled.create_infer_request()
         request: openvino.InferRequest = self._local.request
         return request
+
+
+def _operations(op: "openvino.Node") -> int:
+    """Return the operations of one convolution or matrix product; 0 of anything else."""
+    kind = op.get_type_name()
+    if kind not in ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"):
+        return 0
+    first, second = (tuple(op.input(k).get_shape()) for k in (0, 1))
+    if kind == "MatMul":
+        length = int(first[-2 if op.get_attributes()["transpose_a"] else -1])
+        return 2 * int(np.prod(op.get_output_shape(0))) * length
+    if kind == "ConvolutionBackpropData":  # kernel is in x out x h x w, and each input pixel meets all of it
+        return 2 * int(np.prod(first)) * int(np.prod(second[1:]))
+    kernel = second[1:] if kind == "Convolution" else second[2:]  # [groups,] out, in, h, w
+    return 2 * int(np.prod(op.get_output_shape(0))) * int(np.prod(kernel))
 
 
 def _fix_input(model: "openvino.Model", name: str, value: Tensor) -> None:

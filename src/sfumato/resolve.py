@@ -22,6 +22,9 @@ WORDS: Mapping[Task, str] = {
 """What users call a model of each task that they can choose."""
 
 
+SYNONYMS: Mapping[tuple[Task, str], str] = {("segmenter", "unet-light"): "light"}
+"""Further names of models: the light U-Net is called `unet-light` where it is trained."""
+
 Stage = TypeVar("Stage")
 
 
@@ -107,5 +110,6 @@ def find_named(name: str, task: Task, suffixes: Sequence[str] = ()) -> ModelSpec
 
 
 def _named(name: str, task: Task) -> ModelSpec | None:
+    name = SYNONYMS.get((task, name), name)
     embedded = load_registry().get(f"{task}-{name}")
     return embedded if embedded is not None and embedded.embedded else find_model(name, task)

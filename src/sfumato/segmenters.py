@@ -11,6 +11,7 @@ from sfumato.conversion import DECODER, ENCODER, MODEL, convert_once
 from sfumato.errors import ModelError
 from sfumato.registry import ModelFile, find_embedded, model_path
 from sfumato.resolve import Opened, find_named, is_path, resolve
+from sfumato.settings import read_chosen_segmenter
 from sfumato.stages.sam import SamSegmenter
 from sfumato.stages.sam_facts import KEY, read_sam_facts
 from sfumato.stages.segment import LightSegmenter
@@ -27,6 +28,9 @@ WEIGHTS = (".pth", ".pt", ".safetensors")
 
 SEGMENTERS = (".onnx", *WEIGHTS)
 
+AUTO = "auto"
+"""Stands for the segmenter that the user chose by `sfumato evaluate segmenters --select`, else for the embedded one."""
+
 LARGE = 2_000_000_000
 """Bytes from which on a model's note is logged before it runs on a CPU, for it says what that costs."""
 
@@ -34,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opened[Segments]:
-    """Return the embedded segmenter, "light", one of the registry, or that of a file: a U-Net or Segment Anything.
+    """Return the chosen segmenter, "auto", the embedded one, "light", one of the registry, or that of a file.
 
     On the CPU weights are converted to ONNX once and kept in the user's cache; elsewhere PyTorch runs them.
 
@@ -47,7 +51,7 @@ def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opene
         ModelError: it is not on this machine, is damaged, or holds no segmenter.
         BackendMissingError: PyTorch or transformers is not installed.
     """
-    meant = resolve(choose_available(segmenter), "segmenter", SEGMENTERS)
+    meant = resolve(choose_available(_chosen() if segmenter == AUTO else segmenter), "segmenter", SEGMENTERS)
     if meant.spec is not None and (meant.spec.bytes or 0) > LARGE and device == "cpu":
         _log.info("%s: %s", meant.name, meant.spec.note)
     if meant.file.path.suffix.lower() == ".onnx":
@@ -58,6 +62,22 @@ def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opene
     if device == "cpu":
         return _converted(meant.file, meant.name, exact=exact)
     return _by_pytorch(meant.file, meant.name, device, exact=exact)
+
+
+def _chosen() -> str:
+    """Return the chosen segmenter, or "light" where none was chosen or it is no longer on this machine."""
+    chosen = read_chosen_segmenter()
+    if chosen is None:
+        return "light"
+    there = Path(chosen).exists() if is_path(chosen, "segmenter", SEGMENTERS) else _is_stored(chosen)
+    if not there:
+        _log.warning("the chosen segmenter '%s' is not on this machine; the embedded one is used", chosen)
+    return chosen if there else "light"
+
+
+def _is_stored(name: str) -> bool:
+    spec = find_named(name, "segmenter")
+    return spec.embedded or find_stored(spec) is not None
 
 
 def choose_available(segmenter: str) -> str:

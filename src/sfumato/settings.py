@@ -28,6 +28,10 @@ CLASS_GROUPS: Mapping[str, tuple[int, ...]] = {
 """What can be named in `preserve`, and the class ids that each name stands for."""
 
 
+CHOSEN_SEGMENTER = "chosen_segmenter"
+"""Key of the user's configuration under which the segmenter is noted that "auto" means."""
+
+
 class Options(TypedDict, total=False):
     """Name the keyword arguments that make a `Settings`."""
 
@@ -78,8 +82,9 @@ class Settings:
         restorer: "light", a restorer of the registry, or path of the weights of GFPGAN or RestoreFormer (see
             `restorers.open_restorer`).
         restore: 0..1, how far a blurred or small face is restored; a sharp one keeps its own pixels.
-        segmenter: "light", a segmenter of the registry, or path of a U-Net or of Segment Anything; of several, divided
-            by commas, the first that is on this machine (see `segmenters.open_segmenter`).
+        segmenter: "auto", which is what `sfumato evaluate segmenters --select` chose, else "light"; or "light", a
+            segmenter of the registry, or path of a U-Net or of Segment Anything; of several, divided by commas, the
+            first that is on this machine (see `segmenters.open_segmenter`).
         detector: "light" or "yunet".
         recogniser: "light" or "sface": by which likeness is measured. Whether a restoration goes too far is always the
             embedded one's word, on which that limit was calibrated.
@@ -101,7 +106,7 @@ class Settings:
     preserve: str = "face"
     restorer: str = "light"
     restore: float = 0.7
-    segmenter: str = "light"
+    segmenter: str = "auto"
     detector: str = "light"
     recogniser: str = "light"
     blend: Blend = "melt"
@@ -163,21 +168,46 @@ def read_defaults() -> Options:
     Raises:
         SettingsError: the file is not TOML, or it has an unknown key or a value of another type.
     """
+    path = config_path()
+    loaded = _read_config(path)
+    chosen = loaded.pop(CHOSEN_SEGMENTER, "")
+    if not isinstance(chosen, str):
+        raise SettingsError(f"{path}: '{CHOSEN_SEGMENTER}' must be of type str")
+    return _checked_options(loaded, path)
+
+
+def read_chosen_segmenter() -> str | None:
+    """Return the segmenter that `sfumato evaluate segmenters --select` chose, a name or a path, or None.
+
+    Raises:
+        SettingsError: the user's configuration is not TOML, or it is named and missing.
+    """
+    chosen = _read_config(config_path()).get(CHOSEN_SEGMENTER)
+    return chosen if isinstance(chosen, str) and chosen else None
+
+
+def config_path() -> Path | None:
+    """Return where the user's defaults lie, whether they exist or not; None where there is no home folder."""
     named = os.environ.get("SFUMATO_CONFIG")
+    if named:
+        return Path(named)
     try:
         base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    except RuntimeError:  # no home folder, as in some containers
-        base = Path(os.devnull)
-    path = Path(named) if named else base / "sfumato" / "config.toml"
-    if not path.is_file():
-        if named:
+    except RuntimeError:  # as in some containers
+        return None
+    return base / "sfumato" / "config.toml"
+
+
+def _read_config(path: Path | None) -> dict[str, object]:
+    """Return what the user's configuration holds; nothing where there is none."""
+    if path is None or not path.is_file():
+        if os.environ.get("SFUMATO_CONFIG"):
             raise SettingsError(f"SFUMATO_CONFIG names {path}, which does not exist; correct or unset it")
         return {}
     try:
-        loaded = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML ({error}); correct or remove it") from error
-    return _checked_options(loaded, path)
 
 
 def cache_folder() -> Path:
@@ -209,7 +239,7 @@ def mirror() -> str | None:
     return os.environ.get("SFUMATO_MIRROR", "").strip().rstrip("/") or None
 
 
-def _checked_options(loaded: Mapping[str, object], path: Path) -> Options:
+def _checked_options(loaded: Mapping[str, object], path: Path | None) -> Options:
     kinds = {field.name: type(field.default) for field in fields(Settings)}
     options: Options = {}
     for name, value in loaded.items():

@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 
 from sfumato.apps import cli_options as options
-from sfumato.apps import (  # noqa: F401  # add their commands to train_app
+from sfumato.apps import (  # noqa: F401  # add their commands to evaluate_app and train_app
+    cli_evaluate_segmenters,
     cli_train_any_style,
     cli_train_sam,
     cli_train_segmenter,

@@ -48,13 +48,13 @@ class Voice:
             print(json.dumps(report, indent=2, allow_nan=False))
 
     @contextmanager
-    def progress(self, total: int) -> Iterator[Callable[[], None]]:
+    def progress(self, total: int, what: str = "painting") -> Iterator[Callable[[], None]]:
         """Show a bar with the time left on standard error, for several pictures on a terminal."""
         if total < 2 or not self.speaks or not sys.stderr.isatty():
             yield lambda: None
             return
         with _progress_bar() as bar:
-            task = bar.add_task("painting", total=total)
+            task = bar.add_task(what, total=total)
             yield lambda: bar.advance(task)
 
 
@@ -120,6 +120,18 @@ def print_faces(faces: Sequence[Face]) -> None:
     for number, face in enumerate(faces, start=1):
         table.add_row(str(number), *(f"{value:.0f}" for value in face.box), f"{face.score:.2f}")
     console().print(table if faces else "no face found")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table under its title."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
 
 
 def print_models(specs: Sequence["ModelSpec"], states: Mapping[str, str]) -> None:

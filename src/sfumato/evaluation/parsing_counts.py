@@ -1,0 +1,99 @@
+"""Count the right and wrong pixels of one parsed picture, and turn sums of counts into figures; pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from sfumato.evaluation.boundary import count_boundaries
+from sfumato.types import CLASSES, FACE_CLASSES, Labels
+
+Values = NDArray[np.float64]
+
+REGIONS: tuple[str, ...] = (*CLASSES, "face")
+"""What is measured: each class, and the face region, which is all of skin, brows, eyes, lips and teeth."""
+
+FACE = len(CLASSES)
+"""Place of the face region among `REGIONS`."""
+
+COUNTS: tuple[str, ...] = ("hits", "extra", "missed", "predicted", "predicted near", "true", "true near")
+"""What is counted of each region: pixels of both, of the prediction alone, of the truth alone; and border pixels of
+the prediction, those of them near the truth's border, and the other way round."""
+
+FIGURES: tuple[str, ...] = ("iou", "f1", "precision", "recall", "boundary_f1")
+
+
+def count_picture(predicted: Labels, true: Labels) -> Values:
+    """Return the counts of one picture, 10x7: `REGIONS` by `COUNTS`."""
+    rows = np.zeros((len(REGIONS), len(COUNTS)))
+    matrix = multiclass_confusion_matrix(
+        torch.from_numpy(predicted).long(), torch.from_numpy(true).long(), len(CLASSES)
+    ).numpy()
+    hits = np.diag(matrix)
+    rows[:FACE, :3] = np.column_stack([hits, matrix.sum(axis=0) - hits, matrix.sum(axis=1) - hits])
+    face = list(FACE_CLASSES)
+    both = matrix[np.ix_(face, face)].sum()
+    rows[FACE, :3] = both, matrix[:, face].sum() - both, matrix[face].sum() - both
+    for k in range(FACE):
+        rows[k, 3:] = _borders(predicted == k, true == k)
+    rows[FACE, 3:] = _borders(np.isin(predicted, FACE_CLASSES), np.isin(true, FACE_CLASSES))
+    return rows
+
+
+def _borders(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    if not predicted.any() and not true.any():
+        return 0, 0, 0, 0
+    counts = count_boundaries(predicted, true)
+    return counts.predicted, counts.predicted_near, counts.true, counts.true_near
+
+
+def figures_of(counts: Values) -> Values:
+    """Return Bx10x5, `REGIONS` by `FIGURES`, of Bx10x7 sums of counts; nan where a region is nowhere.
+
+    IoU = hits / all; F1 = 2 hits / (predicted + true); precision = hits / predicted; recall = hits / true; boundary
+    F1 is that of `boundary.BoundaryCounts`.
+
+    >>> figures_of(np.array([[[6.0, 2.0, 4.0, 10.0, 5.0, 4.0, 4.0]]])).round(3).tolist()
+    [[[0.5, 0.667, 0.75, 0.6, 0.667]]]
+    """
+    hits, extra, missed, predicted, predicted_near, true, true_near = np.moveaxis(counts, -1, 0)
+    somewhere = hits + extra + missed > 0
+    sharp, found = _part(predicted_near, predicted), _part(true_near, true)
+    figures = [
+        _part(hits, hits + extra + missed),
+        _part(2 * hits, 2 * hits + extra + missed),
+        _part(hits, hits + extra),
+        _part(hits, hits + missed),
+        _part(2 * sharp * found, sharp + found),
+    ]
+    shown = np.stack(figures, axis=-1)
+    shown[~somewhere] = np.nan
+    shown[..., 4][predicted + true == 0] = np.nan
+    return np.asarray(shown, dtype=np.float64)
+
+
+def _part(share: Values, whole: Values) -> Values:
+    return np.asarray(np.divide(share, whole, out=np.zeros_like(share), where=whole > 0), dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureScore:
+    """What one model made of one picture.
+
+    Attributes:
+        name: of the picture.
+        person: whose picture it is.
+        faces: how many were found.
+        counts: 10x7, see `count_picture`.
+    """
+
+    name: str
+    person: str
+    faces: int
+    counts: Values
+
+    def figure(self, figure: str, region: int = FACE) -> float:
+        """Return one figure of one region; nan where the region is nowhere."""
+        return float(figures_of(self.counts[None])[0, region, FIGURES.index(figure)])

@@ -1,0 +1,181 @@
+"""Say how sure a measured difference is: bootstrap intervals and paired tests; pure, and it measures nothing itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Values = NDArray[np.float64]
+Statistic = Callable[[Values], Values]
+"""Map BxK sums, one row per sample of the pictures, to BxM figures."""
+
+CONFIDENCE = 0.95
+RESAMPLES = 2000
+"""Samples that an interval is drawn from: its ends move by about a fiftieth of its width from seed to seed."""
+
+PERMUTATIONS = 9999
+SIGNIFICANCE = 0.05
+EQUIVALENCE = 0.01
+"""Difference within which two models count as equally good, when the whole interval lies in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with the ends of its confidence interval; nan where it is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """How two models compare on the same pictures.
+
+    Attributes:
+        first, second: their names.
+        difference: mean of the first's scores less the second's.
+        p: probability of a difference this large if the models were alike, corrected for all pairs compared.
+    """
+
+    first: str
+    second: str
+    difference: Interval
+    p: float
+
+    @property
+    def significant(self) -> bool:
+        """Return whether the difference is more than chance, at a level of 5 %."""
+        return self.p < SIGNIFICANCE
+
+    @property
+    def equivalent(self) -> bool:
+        """Return whether the whole interval lies within `EQUIVALENCE` of no difference."""
+        return max(abs(self.difference.low), abs(self.difference.high)) <= EQUIVALENCE
+
+    @property
+    def verdict(self) -> str:
+        """Return the comparison as a sentence.
+
+        >>> Paired("a", "b", Interval(0.05, 0.03, 0.07), 0.001).verdict
+        'a is better than b by 0.050 [0.030, 0.070], p = 0.001'
+        >>> Paired("a", "b", Interval(0.001, -0.002, 0.004), 0.6).verdict
+        'a and b are not significantly different: 0.001 [-0.002, 0.004], p = 0.600; equivalent within 0.01'
+        """
+        d = self.difference
+        figures = f"{abs(d.value) if self.significant else d.value:.3f}"
+        ends = (-d.high, -d.low) if self.significant and d.value < 0 else (d.low, d.high)
+        chance = f"[{ends[0]:.3f}, {ends[1]:.3f}], p {'< 0.001' if self.p < 0.001 else f'= {self.p:.3f}'}"
+        alike = f"; equivalent within {EQUIVALENCE:g}" if self.equivalent else ""
+        if not self.significant:
+            return (
+                f"{self.first} and {self.second} are not significantly different: {figures} {chance}{alike}"
+            )
+        better, worse = (self.first, self.second) if d.value > 0 else (self.second, self.first)
+        return f"{better} is better than {worse} by {figures} {chance}{alike}"
+
+
+def sum_by_person(counts: Values, persons: Sequence[str]) -> Values:
+    """Return the sums of the rows of each person (PxK), in the order in which they first come.
+
+    Pictures of one person are alike, so that persons, not pictures, are drawn anew (a cluster bootstrap).
+    """
+    places: dict[str, int] = {}
+    rows = [places.setdefault(person, len(places)) for person in persons]
+    sums = np.zeros((len(places), counts.shape[1]))
+    np.add.at(sums, rows, counts)
+    return sums
+
+
+def bootstrap(
+    counts: Values, statistic: Statistic, *, seed: int = 0, resamples: int = RESAMPLES
+) -> list[Interval]:
+    """Return each figure of pooled counts with its percentile bootstrap interval of 95 %.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3. The rows are drawn by how often each
+    of them comes, so that one matrix product sums all samples; scipy's own `bootstrap` would call the statistic for
+    one sample of one figure at a time.
+
+    Args:
+        counts: NxK, a row for each picture or person.
+        statistic: maps BxK sums to BxM figures.
+    """
+    rng = np.random.default_rng(seed)
+    number = len(counts)
+    often = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
+    drawn = statistic(often.astype(np.float64) @ counts)
+    whole = statistic(counts.sum(axis=0, keepdims=True))[0]
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = (_percentile(drawn, q) for q in (tail, 100 - tail))
+    return [Interval(float(v), float(a), float(b)) for v, a, b in zip(whole, low, high, strict=True)]
+
+
+def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+    """Return the mean of values, one for each picture, with its interval; what is nan counts not.
+
+    >>> mean_interval([2.0, 2.0, 2.0])
+    Interval(value=2.0, low=2.0, high=2.0)
+    """
+    known = np.array([v for v in values if not np.isnan(v)], dtype=np.float64)
+    if not known.size:
+        return Interval(np.nan, np.nan, np.nan)
+    counts = np.column_stack([known, np.ones_like(known)])
+    return bootstrap(counts, lambda sums: sums[:, :1] / sums[:, 1:], seed=seed)[0]
+
+
+def _percentile(drawn: Values, q: float) -> Values:
+    """Return a percentile of each column, without the samples in which a figure is not defined; nan without any."""
+    columns = [column[~np.isnan(column)] for column in drawn.T]
+    return np.array([np.percentile(column, q) if column.size else np.nan for column in columns])
+
+
+def compare_pairs(scores: Mapping[str, Sequence[float]], *, seed: int = 0) -> list[Paired]:
+    """Return the comparison of every two models by their scores of the same pictures, in order.
+
+    The test draws the signs of the differences anew (a paired permutation test, by scipy); the probabilities are
+    corrected for the number of pairs after Holm, 1979. Pictures of which one of the two has no score count not.
+    """
+    pairs = list(combinations(scores, 2))
+    differences = [_differences(scores[first], scores[second]) for first, second in pairs]
+    corrected = holm([_chance(d, seed) for d in differences])
+    return [
+        Paired(first, second, mean_interval(d.tolist(), seed=seed), p)
+        for (first, second), d, p in zip(pairs, differences, corrected, strict=True)
+    ]
+
+
+def _differences(first: Sequence[float], second: Sequence[float]) -> Values:
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    return np.asarray(differences[~np.isnan(differences)], dtype=np.float64)
+
+
+def _chance(differences: Values, seed: int) -> float:
+    """Return the two-sided probability of a mean this far from 0 if the signs were drawn by chance."""
+    if differences.size < 2 or not differences.any():
+        return 1.0
+    found = stats.permutation_test(
+        (differences,),
+        lambda drawn, axis: drawn.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
+
+
+def holm(probabilities: Sequence[float]) -> list[float]:
+    """Return the probabilities of several tests, corrected by Holm's step-down procedure.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected = [0.0] * len(probabilities)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(probabilities)), key=probabilities.__getitem__)):
+        highest = max(highest, min(1.0, (len(probabilities) - rank) * probabilities[place]))
+        corrected[place] = highest
+    return corrected
