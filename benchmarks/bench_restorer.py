@@ -77,7 +77,8 @@ def rows_of(
     methods = {"bicubic": lambda face: face, restorer: open_restorer(restorer, "cpu").stage}
     rows: dict[str, dict[str, object]] = {}
     for row in measure_restoration(faces, methods, measures):
-        rows.setdefault(row.level, {})[row.method] = {k: round(v, 4) for k, v in row.scores.items()}
+        means = {measure: round(row.mean(measure), 4) for measure in row.scores}
+        rows.setdefault(row.level, {})[row.method] = means
     return rows
 
 

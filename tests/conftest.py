@@ -1,4 +1,5 @@
-"""Settings of every test: property tests without a deadline, and a cache of their own, not the developer's."""
+"""Settings of every test: property tests without a deadline, and a cache and defaults of their own, not the
+developer's."""
 
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ settings.load_profile("sfumato")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SFUMATO_HOME", str(tmp_path_factory.mktemp("home")))
-        for name in ("SFUMATO_OFFLINE", "SFUMATO_MIRROR"):
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        for name in ("SFUMATO_OFFLINE", "SFUMATO_MIRROR", "SFUMATO_CONFIG"):
             patch.delenv(name, raising=False)
         yield

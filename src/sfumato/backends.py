@@ -118,18 +118,42 @@ class OpenVinoBackend:
         return request
 
 
+_PRODUCTS = (
+    "Convolution",
+    "GroupConvolution",
+    "ConvolutionBackpropData",
+    "GroupConvolutionBackpropData",
+    "MatMul",
+)
+"""Operations of two arrays that are nearly all of a network's arithmetic."""
+
+
+def _sizes_of_letters(op: "openvino.Node") -> Mapping[str, int]:
+    """Return the length that each letter of an Einsum's equation stands for."""
+    sides = op.get_attributes()["equation"].replace(" ", "").partition("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for place, letters in enumerate(sides):
+        sizes.update(zip(letters, (int(size) for size in op.input(place).get_shape()), strict=True))
+    return sizes
+
+
 def _operations(op: "openvino.Node") -> int:
     """Return the operations of one convolution or matrix product; 0 of anything else."""
     kind = op.get_type_name()
-    if kind not in ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"):
+    if kind == "Einsum":
+        return 2 * int(np.prod(list(_sizes_of_letters(op).values())))
+    if kind not in _PRODUCTS:
         return 0
     first, second = (tuple(op.input(k).get_shape()) for k in (0, 1))
     if kind == "MatMul":
         length = int(first[-2 if op.get_attributes()["transpose_a"] else -1])
         return 2 * int(np.prod(op.get_output_shape(0))) * length
-    if kind == "ConvolutionBackpropData":  # kernel is in x out x h x w, and each input pixel meets all of it
-        return 2 * int(np.prod(first)) * int(np.prod(second[1:]))
-    kernel = second[1:] if kind == "Convolution" else second[2:]  # [groups,] out, in, h, w
+    kernel = second[2:] if kind.startswith("Group") else second[1:]
+    if kind.endswith(
+        "BackpropData"
+    ):  # kernel is [groups,] in, out, h, w, and each input pixel meets all of it
+        return 2 * int(np.prod(first)) * int(np.prod(kernel))
+    # kernel is [groups,] out, in, h, w
     return 2 * int(np.prod(op.get_output_shape(0))) * int(np.prod(kernel))
 
 
@@ -174,7 +198,11 @@ class TorchBackend:
 
         with self._lock, torch.inference_mode():
             tensors = [torch.from_numpy(array).to(self._device) for array in inputs.values()]
-            with torch.autocast(self._device, torch.bfloat16, enabled=not self._exact):
+            # "exact" forbids TF32 too, in which PyTorch convolves on NVIDIA's GPUs unless told otherwise.
+            with (
+                torch.autocast(self._device, torch.bfloat16, enabled=not self._exact),
+                torch.backends.cudnn.flags(enabled=True, allow_tf32=not self._exact),
+            ):
                 outputs = self._net(*tensors)
             listed = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
             return [tensor.float().cpu().numpy() for tensor in listed]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sfumato.backends import Backend, OpenVinoBackend, TorchBackend, inspect_model, make_backend
 from sfumato.conversion import DECODER, ENCODER, MODEL, convert_once
-from sfumato.errors import ModelError
+from sfumato.errors import ModelError, SettingsError
 from sfumato.registry import ModelFile, find_embedded, model_path
 from sfumato.resolve import Opened, find_named, is_path, resolve
 from sfumato.settings import read_chosen_segmenter
@@ -51,7 +51,7 @@ def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opene
         ModelError: it is not on this machine, is damaged, or holds no segmenter.
         BackendMissingError: PyTorch or transformers is not installed.
     """
-    meant = resolve(choose_available(_chosen() if segmenter == AUTO else segmenter), "segmenter", SEGMENTERS)
+    meant = resolve(choose_available(segmenter), "segmenter", SEGMENTERS)
     if meant.spec is not None and (meant.spec.bytes or 0) > LARGE and device == "cpu":
         _log.info("%s: %s", meant.name, meant.spec.note)
     if meant.file.path.suffix.lower() == ".onnx":
@@ -67,7 +67,7 @@ def open_segmenter(segmenter: str, device: str, *, exact: bool = False) -> Opene
 def _chosen() -> str:
     """Return the chosen segmenter, or "light" where none was chosen or it is no longer on this machine."""
     chosen = read_chosen_segmenter()
-    if chosen is None:
+    if chosen is None or chosen == AUTO:
         return "light"
     there = Path(chosen).exists() if is_path(chosen, "segmenter", SEGMENTERS) else _is_stored(chosen)
     if not there:
@@ -76,20 +76,27 @@ def _chosen() -> str:
 
 
 def _is_stored(name: str) -> bool:
-    spec = find_named(name, "segmenter")
+    try:
+        spec = find_named(name, "segmenter")
+    except SettingsError:  # of a model that the user has removed since
+        return False
     return spec.embedded or find_stored(spec) is not None
 
 
 def choose_available(segmenter: str) -> str:
     """Return the first of several segmenters, divided by commas, that is on this machine; the only one as it is.
 
+    "auto" stands for the chosen one, or for "light" where none is chosen.
+
     Raises:
         SettingsError: one of the names is unknown.
         ModelError: none of them is on this machine.
     """
-    names = [name.strip() for name in segmenter.split(",")]
-    if len(names) == 1 or Path(segmenter).exists():
+    if Path(segmenter).exists():
         return segmenter
+    names = [_chosen() if name.strip() == AUTO else name.strip() for name in segmenter.split(",")]
+    if len(names) == 1:
+        return names[0]
     for name in names:
         if is_path(name, "segmenter", SEGMENTERS) or find_stored(find_named(name, "segmenter")) is not None:
             return name

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import cv2
 import pytest
+from skimage.data import astronaut
 
 from tests.apps.conftest import Cli
 from tests.browser import needs_browser, open_page
+from tests.unit.portraits import portrait as draw_portrait
 from tests.unit.portraits import write_dataset
 
 WORDS = ("evaluate", "segmenters", "--models", "unet-light,sam-vit-b")
@@ -14,7 +17,13 @@ WORDS = ("evaluate", "segmenters", "--models", "unet-light,sam-vit-b")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("data"), count=3)
+    """Return drawn portraits, and a real one that the detector finds, with the mask of a drawn one."""
+    root = write_dataset(tmp_path_factory.mktemp("data"), count=3)
+    photo = astronaut()  # type: ignore[no-untyped-call]  # scikit-image has no types
+    small = cv2.resize(photo, (256, 256), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(root / "images/val/val0.png"), small[..., ::-1])
+    cv2.imwrite(str(root / "annotations/val/val0.png"), draw_portrait(0, 256).labels)
+    return root
 
 
 def test_models_are_compared_and_the_missing_ones_named(cli: Cli, data: Path) -> None:
@@ -58,8 +67,8 @@ def test_the_choice_is_used_from_then_on(
     ],
 )
 def test_bad_input_is_one_line(cli: Cli, data: Path, words: tuple[str, ...], code: int, said: str) -> None:
-    chosen = ("evaluate", "segmenters", "--data", data, "--models", "light", *words)
-    assert said in cli(*chosen).refused_with(code)
+    ran = cli("evaluate", "segmenters", "--data", data, "--models", "light", *words)
+    assert said in ran.refused_with(code)
 
 
 @needs_browser

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"stages", "conversion"}),
     frozenset({"resolve", "styles", "restorers", "segmenters", "faces"}),
-    frozenset({"edges", "result"}),
+    frozenset({"edges", "result", "cost"}),
     frozenset({"pipeline"}),
     frozenset({"batch"}),
     frozenset({"__init__"}),

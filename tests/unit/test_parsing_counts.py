@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sfumato.evaluation.boundary import find_border
+from sfumato.evaluation.boundary import count_boundaries, find_border
 from sfumato.evaluation.parsing import score_parsing
 from sfumato.evaluation.parsing_counts import (
     COUNTS,
@@ -18,6 +18,7 @@ from sfumato.evaluation.parsing_counts import (
     REGIONS,
     PictureScore,
     count_picture,
+    face_figures,
     figures_of,
 )
 from sfumato.types import CLASSES, Labels
@@ -102,14 +103,35 @@ def test_precision_and_recall_agree_with_torchmetrics() -> None:
     predicted, true = portrait(0).labels, portrait(1).labels[:, ::-1].copy()
     found = figures(predicted, true)
     tensors = torch.from_numpy(predicted).flatten(), torch.from_numpy(true).flatten()
-    options = {"num_classes": 9, "average": "none"}
-    np.testing.assert_allclose(found[:9, 2], multiclass_precision(*tensors, **options), atol=1e-6)
-    np.testing.assert_allclose(found[:9, 3], multiclass_recall(*tensors, **options), atol=1e-6)
+    precision = multiclass_precision(*tensors, num_classes=9, average="none")
+    recall = multiclass_recall(*tensors, num_classes=9, average="none")
+    np.testing.assert_allclose(found[:9, 2], precision, atol=1e-6)
+    np.testing.assert_allclose(found[:9, 3], recall, atol=1e-6)
 
 
 def test_a_picture_knows_its_figures() -> None:
     true = portrait(0).labels
     score = PictureScore("a", "somebody", 1, count_picture(true, true))
     assert score.counts.shape == (len(REGIONS), len(COUNTS))
-    assert score.figure("iou") == 1
-    assert score.figure("boundary_f1", region=1) == 1
+    assert score.has_face
+    assert face_figures([score]).tolist() == [[1.0] * 5]
+
+
+def test_every_model_is_judged_by_the_pictures_that_have_a_face() -> None:
+    empty = np.zeros((128, 128), np.uint8)
+    alarm = PictureScore("a", "somebody", 1, count_picture(portrait(0).labels, empty))
+    silence = PictureScore("a", "somebody", 0, count_picture(empty, empty))
+    assert np.isnan(face_figures([alarm, silence])).all()
+    assert face_figures([]).shape == (0, 5)
+
+
+@given(st.integers(0, 200))
+def test_borders_of_a_part_of_the_picture_are_those_of_the_whole(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, predicted = np.zeros((2, 40, 50), np.uint8)
+    for labels, colour in ((true, 5), (predicted, 5)):
+        y, x = rng.integers(0, 38), rng.integers(0, 48)
+        labels[y : y + rng.integers(1, 20), x : x + rng.integers(1, 20)] = colour
+    whole = count_boundaries(predicted == 5, true == 5)
+    mine = count_picture(predicted, true)[5, 3:]
+    assert mine.tolist() == [whole.predicted, whole.predicted_near, whole.true, whole.true_near]

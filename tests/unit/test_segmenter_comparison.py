@@ -8,11 +8,13 @@ from io import StringIO
 from pathlib import Path
 from typing import cast
 
+import cv2
 import numpy as np
 import pytest
 
+from sfumato.cost import SegmenterCost
 from sfumato.errors import InputError, MissingInputError, ModelError, SettingsError
-from sfumato.evaluation.report import Report, as_csv
+from sfumato.evaluation.report import Report, as_csv, as_html
 from sfumato.evaluation.segmenter_comparison import (
     Comparison,
     PortraitSet,
@@ -21,8 +23,8 @@ from sfumato.evaluation.segmenter_comparison import (
     measure_costs,
     open_rivals,
 )
-from sfumato.evaluation.segmenter_cost import SegmenterCost
 from sfumato.evaluation.segmenter_report import paint_labels, report_segmenters, show_extremes
+from sfumato.evaluation.segmenter_summary import summarise
 from sfumato.evaluation.selection import choose_segmenter, remember_segmenter
 from sfumato.segmenters import Segments, open_segmenter
 from sfumato.settings import read_chosen_segmenter
@@ -150,19 +152,40 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
         path.write_bytes(source.read_bytes())
-    rivals, _ = open_rivals([str(path) for path in paths], "cpu")
-    assert [rival.name for rival in rivals] == ["mine", str(paths[1])]
+    rivals, missing = open_rivals([str(path) for path in paths], "cpu")
+    assert [rival.name for rival in rivals] == ["mine"]
+    assert missing == {str(paths[1]): "it is the same file as mine, which is measured"}
+
+
+def test_models_whose_names_have_dots_are_all_named() -> None:
+    asked = ["light", "sam2.1-hiera-tiny", "sam2.1-hiera-small", "unet-light", "auto"]
+    rivals, missing = open_rivals(asked, "cpu")
+    assert [rival.name for rival in rivals] == ["light"]
+    assert list(missing) == asked[1:]
+
+
+def test_auto_takes_part_under_the_name_of_what_it_means() -> None:
+    ((found,), _) = open_rivals(["auto"], "cpu")
+    assert (found.name, found.asked) == ("auto", "light")  # or the choice would be to choose "auto"
 
 
 def test_nothing_is_timed_without_a_face(portraits: PortraitSet) -> None:
-    with pytest.raises(InputError, match="--no-cost"):
-        measure_costs([rival("right")], portraits, lambda _: (), "cpu")
+    costs, unknown = measure_costs([rival("right")], portraits, lambda _: (), "cpu")
+    assert costs == {}
+    assert "no face is found" in unknown["cost of right"]
+
+
+def test_a_model_that_cannot_be_timed_does_not_stop_the_others(portraits: PortraitSet) -> None:
+    light = Rival("light", "light", "0" * 64, cast(Segments, Drawn()), True)
+    costs, unknown = measure_costs([rival("no-such"), light], portraits, one_face, "cpu")
+    assert list(costs) == ["light"]
+    assert "no-such" in unknown["cost of no-such"]
 
 
 def report(compared: Comparison, portraits: PortraitSet) -> Report:
     costs = {"right": cost(0.1), "rough": cost(0.05), "rough-too": cost(0.06)}
     pictures = show_extremes(compared, portraits, one_face)
-    return report_segmenters(replace(compared, costs=costs), pictures, "right: because")
+    return report_segmenters(summarise(replace(compared, costs=costs)), pictures, "right: because")
 
 
 def test_a_report_says_everything_in_every_form(
@@ -189,7 +212,7 @@ def test_a_report_says_everything_in_every_form(
 
 
 def test_a_report_without_costs_or_further_variants_leaves_these_parts_out(portraits: PortraitSet) -> None:
-    plain = compare_segmenters([rival("right")], portraits, one_face, variants=())
+    plain = summarise(compare_segmenters([rival("right")], portraits, one_face, variants=()))
     titles = [section.title for section in report_segmenters(plain).sections]
     assert titles[0] == "Face region"
     assert "Cost" not in titles
@@ -223,15 +246,50 @@ def test_no_rows_make_an_empty_table() -> None:
 def test_the_best_model_within_the_budget_is_chosen(compared: Comparison) -> None:
     costs = {"right": cost(0.5), "rough": cost(0.05), "rough-too": cost(0.06)}
     found = replace(compared, costs=costs)
-    assert choose_segmenter(found, 1.0).name == "right"
-    assert choose_segmenter(found, 0.2).name == "rough"
-    with pytest.raises(SettingsError, match="fastest 50 ms"):
-        choose_segmenter(found, 0.01)
+    assert choose_segmenter(summarise(found), 1.0).name == "right"
+    assert choose_segmenter(summarise(found), 0.2).name == "rough"
+    with pytest.raises(SettingsError, match="the fastest takes 50 ms"):
+        choose_segmenter(summarise(found), 0.01)
+
+
+def test_nothing_is_chosen_of_models_that_were_not_timed(compared: Comparison) -> None:
+    with pytest.raises(SettingsError, match="no model could be timed"):
+        choose_segmenter(summarise(compared), 1.0)
+
+
+def test_few_pictures_are_no_reason_to_choose_a_worse_model(portraits: PortraitSet) -> None:
+    few = compare_segmenters(
+        [rival("right"), rival("rough", 0.45)], replace(portraits, limit=3), one_face, variants=()
+    )
+    summary = summarise(replace(few, costs={"right": cost(0.2), "rough": cost(0.1)}))
+    assert not summary.pairs["iou"][0].significant
+    assert choose_segmenter(summary, 1.0).name == "right"
+
+
+def test_masks_without_a_face_are_shown_and_judged_by_nothing(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", ("val",))
+    for path in (root / "annotations/val").iterdir():
+        cv2.imwrite(str(path), np.zeros((128, 128), np.uint8))
+    portraits = PortraitSet(root)
+    found = compare_segmenters([rival("blind", 1.0)], portraits, lambda _: (), variants=())
+    assert show_extremes(found, portraits, one_face) == []
+    summary = summarise(replace(found, costs={"blind": cost(0.1)}))
+    assert report_segmenters(summary).sections[0].table is not None
+    with pytest.raises(SettingsError, match="mark no face"):
+        choose_segmenter(summary, 1.0)
+
+
+def test_names_that_mean_something_elsewhere_are_shown_as_they_are(portraits: PortraitSet) -> None:
+    name = "<b>$x_{$&"
+    found = compare_segmenters([rival(name)], replace(portraits, limit=2), one_face, variants=("dark",))
+    page = as_html(report_segmenters(summarise(found)))
+    assert "<b>$" not in page
+    assert "&lt;b&gt;$x_{$&amp;" in page
 
 
 def test_of_models_that_do_not_differ_the_faster_is_chosen(portraits: PortraitSet) -> None:
     alike = compare_segmenters([rival("slow"), rival("fast")], portraits, one_face, variants=())
-    choice = choose_segmenter(replace(alike, costs={"slow": cost(0.9), "fast": cost(0.1)}), 1.0)
+    choice = choose_segmenter(summarise(replace(alike, costs={"slow": cost(0.9), "fast": cost(0.1)})), 1.0)
     assert choice.name == "fast"
     assert "not significantly different from slow" in choice.reason
 
@@ -246,7 +304,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_choice_is_noted_beside_what_the_user_wrote(compared: Comparison, config: Path) -> None:
     config.parent.mkdir()
     config.write_text('# mine\npaint = 0.5 # a lot\nchosen_segmenter = "old"\n')
-    choice = choose_segmenter(replace(compared, costs={"right": cost(0.1)}), 1.0)
+    choice = choose_segmenter(summarise(replace(compared, costs={"right": cost(0.1)})), 1.0)
     assert remember_segmenter(choice) == config
     assert config.read_text() == '# mine\npaint = 0.5 # a lot\nchosen_segmenter = "right"\n'
     assert read_chosen_segmenter() == "right"
@@ -257,7 +315,7 @@ def test_the_choice_of_a_file_is_noted_from_the_root(
     compared: Comparison, config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    choice = choose_segmenter(replace(compared, costs={"right": cost(0.1)}), 1.0)
+    choice = choose_segmenter(summarise(replace(compared, costs={"right": cost(0.1)})), 1.0)
     remember_segmenter(replace(choice, asked="mine.onnx"))
     assert read_chosen_segmenter() == str(tmp_path / "mine.onnx")
 
@@ -276,14 +334,32 @@ def test_auto_means_the_choice_and_else_the_embedded_model(config: Path, tmp_pat
     assert open_segmenter("auto", "cpu").name == embedded.name  # what is gone cannot stop every picture
     config.write_text('chosen_segmenter = "sam-vit-b"\n')
     assert open_segmenter("auto", "cpu").name == embedded.name
+    for gone in ("auto", "removed-since"):
+        config.write_text(f'chosen_segmenter = "{gone}"\n')
+        assert open_segmenter("auto", "cpu").name == embedded.name
+        assert open_segmenter("sam-vit-b,auto", "cpu").name == embedded.name
     config.write_text('chosen_segmenter = "light"\n')
     assert open_segmenter("auto", "cpu").name == embedded.name
+
+
+def test_a_configuration_stays_a_link_and_as_private_as_it_was(
+    compared: Comparison, config: Path, tmp_path: Path
+) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("paint = 0.5\n")
+    real.chmod(0o600)
+    config.parent.mkdir()
+    config.symlink_to(real)
+    remember_segmenter(choose_segmenter(summarise(replace(compared, costs={"right": cost(0.1)})), 1.0))
+    assert config.is_symlink()
+    assert "right" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_configuration_that_is_no_toml_is_left_alone(compared: Comparison, config: Path) -> None:
     config.parent.mkdir()
     config.write_text("paint = = 1")
-    choice = choose_segmenter(replace(compared, costs={"right": cost(0.1)}), 1.0)
+    choice = choose_segmenter(summarise(replace(compared, costs={"right": cost(0.1)})), 1.0)
     with pytest.raises(SettingsError, match="not valid TOML"):
         remember_segmenter(choice)
     assert config.read_text() == "paint = = 1"

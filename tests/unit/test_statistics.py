@@ -83,7 +83,7 @@ def test_a_corrected_probability_is_never_smaller_and_keeps_the_order(found: lis
 
 
 def test_a_model_does_not_differ_from_itself() -> None:
-    scores = [0.9, 0.8, 0.7, 0.95]
+    scores = [0.9, 0.8, 0.7, 0.95] * 3
     (pair,) = compare_pairs({"a": scores, "b": scores})
     assert pair.p == 1
     assert not pair.significant
@@ -130,5 +130,33 @@ def test_many_pairs_make_a_small_probability_count_less() -> None:
 
 
 def test_a_verdict_names_the_better_model_first() -> None:
-    pair = Paired("a", "b", Interval(-0.05, -0.07, -0.03), 0.01)
+    pair = Paired("a", "b", Interval(-0.05, -0.07, -0.03), 0.01, 40)
     assert pair.verdict == "b is better than a by 0.050 [0.030, 0.070], p = 0.010"
+
+
+def test_one_person_alone_proves_nothing() -> None:
+    found = mean_interval([0.8, 0.9], ["a", "a"])
+    assert found.value == pytest.approx(0.85)
+    assert np.isnan([found.low, found.high]).all()
+    (pair,) = compare_pairs({"a": [0.9, 0.9], "b": [0.9, 0.9]}, ["x", "x"])
+    assert not pair.significant
+    assert not pair.equivalent
+
+
+def test_pictures_of_few_persons_do_not_make_chance_significant() -> None:
+    rng = np.random.default_rng(6)
+    persons = [str(k // 5) for k in range(100)]
+    found = []
+    for _ in range(60):
+        apart = np.repeat(rng.normal(0, 0.02, 20), 5) + rng.normal(0, 0.005, 100)
+        found.append(compare_pairs({"a": apart.tolist(), "b": [0.0] * 100}, persons)[0].significant)
+    assert sum(found) <= 8  # 3 are to be expected; 20 and more if pictures were drawn, not persons
+
+
+@given(samples)
+def test_persons_with_one_picture_each_are_as_pictures(values: list[float]) -> None:
+    assert mean_interval(values, [str(k) for k in range(len(values))]) == mean_interval(values)
+
+
+def test_nothing_has_no_mean() -> None:
+    assert np.isnan(mean_interval([]).value)

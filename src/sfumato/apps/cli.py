@@ -8,16 +8,19 @@ from pathlib import Path
 
 import typer
 
-from sfumato.apps import cli_options as options
 from sfumato.apps import (  # noqa: F401  # add their commands to evaluate_app and train_app
+    cli_evaluate_pipeline,
+    cli_evaluate_restorer,
     cli_evaluate_segmenters,
     cli_train_any_style,
     cli_train_sam,
     cli_train_segmenter,
     cli_train_stylizer,
 )
+from sfumato.apps import cli_options as options
 from sfumato.apps.cli_evaluate import evaluate_app
 from sfumato.apps.cli_export import export_app
+from sfumato.apps.cli_figures import FIGURES_HELP, figures
 from sfumato.apps.cli_inputs import STREAM, plan_jobs
 from sfumato.apps.cli_models import models_app
 from sfumato.apps.cli_pipeline import Build, build_chosen, choose_settings
@@ -54,6 +57,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
+app.command("figures", help=FIGURES_HELP)(figures)
 
 
 def main() -> None:

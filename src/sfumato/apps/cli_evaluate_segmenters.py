@@ -2,12 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sfumato.apps.cli_evaluate import Data, evaluate_app
+from sfumato.apps.cli_evaluate_report import (
+    Limit,
+    ReportFolder,
+    SeedOption,
+    deliver,
+    make_room,
+    warn_missing,
+)
 from sfumato.apps.cli_options import (
     DeviceOption,
     ExactOption,
@@ -16,19 +23,13 @@ from sfumato.apps.cli_options import (
     QuietOption,
     describe,
 )
-from sfumato.apps.cli_pipeline import build_chosen, choose_settings
-from sfumato.apps.cli_report import Voice, complain, print_table, report_waits
+from sfumato.apps.cli_pipeline import choose_settings
+from sfumato.apps.cli_report import Voice, report_waits
 from sfumato.apps.cli_train import needing_pytorch
 from sfumato.errors import SettingsError
-from sfumato.io import refuse_existing
-
-if TYPE_CHECKING:
-    from sfumato.evaluation.report import Report
 
 NAME = "segmenters"
 """Name of the report's files, before their suffixes."""
-
-KINDS = ("json", "csv", "html")
 
 
 @evaluate_app.command(
@@ -42,7 +43,6 @@ KINDS = ("json", "csv", "html")
     ),
 )
 def evaluate_segmenters(
-    context: typer.Context,
     data: Data,
     split: Annotated[str, typer.Option("--split", help="Sub-folder of images and of annotations.")] = "val",
     models: Annotated[
@@ -52,9 +52,7 @@ def evaluate_segmenters(
     variants: Annotated[
         str | None, typer.Option("--variants", help="What makes pictures harder, by comma; all by default.")
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Measure on so many pictures, spread over all.")
-    ] = None,
+    limit: Limit = None,
     mend_sides: Annotated[
         bool, typer.Option("--mend-sides", help="Swap left and right in masks that have them swapped.")
     ] = False,
@@ -67,11 +65,8 @@ def evaluate_segmenters(
     budget: Annotated[
         float, typer.Option("--budget", min=1, help="Milliseconds a picture that --select allows.")
     ] = 1000.0,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for segmenters.json, .csv and .html, pictures included."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of variants, intervals and tests.")] = 0,
+    out: ReportFolder = None,
+    seed: SeedOption = 0,
     device: DeviceOption = None,
     exact: ExactOption = None,
     overwrite: OverwriteOption = False,
@@ -88,48 +83,46 @@ def evaluate_segmenters(
             open_rivals,
         )
         from sfumato.evaluation.segmenter_report import report_segmenters, show_extremes
+        from sfumato.evaluation.segmenter_summary import summarise
         from sfumato.evaluation.selection import choose_segmenter, remember_segmenter
+        from sfumato.faces import open_detector
     if select and not cost:
         raise SettingsError("--select needs the time of each model; leave out --no-cost")
-    _refuse_existing(out, overwrite=overwrite)
     chosen_variants = _choose_variants(variants)
+    make_room(out, NAME, overwrite=overwrite)
     settings = choose_settings({"device": device, "exact": exact})
     where = check_device(settings.device)
-    pipeline = build_chosen(context, settings)
+    detector = open_detector(settings.detector, where, exact=settings.exact)
     portraits = PortraitSet(data, split, limit, mend_sides)
     number = len(portraits.pairs())
     voice = Voice(json=as_json, quiet=quiet)
     with report_waits(quiet=quiet):
         rivals, missing = open_rivals(_listed(models), where, exact=settings.exact)
-    for name, why in missing.items():
-        complain(f"{name} is not measured: {why}")
+    costs, unknown = (
+        measure_costs(rivals, portraits, detector.stage, where, exact=settings.exact) if cost else ({}, {})
+    )
+    missing = {**missing, **unknown}
+    warn_missing(missing)
     with voice.progress(number, "measuring") as advance:
         comparison = compare_segmenters(
-            rivals, portraits, pipeline.detect_faces, variants=chosen_variants, seed=seed, advance=advance
+            rivals, portraits, detector.stage, variants=chosen_variants, seed=seed, advance=advance
         )
-    costs = measure_costs(rivals, portraits, pipeline.detect_faces, where) if cost else {}
-    comparison = replace(comparison, missing=missing, costs=costs)
-    choice = choose_segmenter(comparison, budget / 1000) if select else None
-    pictures = show_extremes(comparison, portraits, pipeline.detect_faces) if out else []
-    report = report_segmenters(comparison, pictures, None if choice is None else choice.reason)
-    _show(voice, report)
+    conditions = {
+        f"detector {detector.name}": detector.sha256,
+        "precision": "float32" if settings.exact else "bfloat16 where the processor has it",
+        "left and right": "set right" if mend_sides else "as the masks have them",
+    }
+    summary = summarise(replace(comparison, missing=missing, costs=costs, conditions=conditions))
+    pictures = show_extremes(comparison, portraits, detector.stage) if out else []
+    try:
+        choice = choose_segmenter(summary, budget / 1000) if select else None
+    except SettingsError:  # what took so long to measure is kept all the same
+        deliver(report_segmenters(summary, pictures), voice, out, NAME, overwrite=overwrite)
+        raise
+    report = report_segmenters(summary, pictures, None if choice is None else choice.reason)
+    deliver(report, voice, out, NAME, overwrite=overwrite)
     if choice is not None:
-        voice.say(f"chosen: {choice.reason}; noted in {remember_segmenter(choice)}")
-    if out is not None:
-        for path in report.write(out, NAME, overwrite=overwrite):
-            voice.say(str(path))
-    voice.tell(report.as_json())
-
-
-def _show(voice: Voice, report: "Report") -> None:
-    """Print the tables of a report and its outcome."""
-    if not voice.speaks:
-        return
-    for section in report.sections:
-        if section.table is not None:
-            print_table(section.title, section.table.columns, section.table.rows)
-    for sentence in report.lead:
-        voice.say(sentence)
+        voice.say(f"noted in {remember_segmenter(choice)}: {choice.reason}")
 
 
 def _choose_variants(names: str | None) -> Sequence[str]:
@@ -153,10 +146,3 @@ def _choose_variants(names: str | None) -> Sequence[str]:
 
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _refuse_existing(out: Path | None, *, overwrite: bool) -> None:
-    """Fail before anything is measured that could not be written."""
-    if out is not None:
-        for kind in KINDS:
-            refuse_existing(out / f"{NAME}.{kind}", overwrite=overwrite)

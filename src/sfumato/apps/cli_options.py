@@ -126,7 +126,8 @@ SegmenterOption: TypeAlias = Annotated[
     str | None,
     _option(
         "--segmenter",
-        text="What finds the face: auto (the chosen one, else light), light, a segmenter of models list such as sam-vit-b, or a file of a U-Net or SAM; "
+        text="What finds the face: auto (the chosen one, else light), light, a segmenter of models list such as "
+        "sam-vit-b, or a file of a U-Net or SAM; "
         "of several by comma, the first that is here.",
         panel=PAINTING,
         default=DEFAULTS.segmenter,

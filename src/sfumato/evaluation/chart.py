@@ -15,6 +15,7 @@ _LOOK = {
     "axes.spines.top": False,
     "font.size": 9,
     "svg.fonttype": "path",
+    "text.parse_math": False,
     "svg.hashsalt": "sfumato",
 }
 
@@ -49,8 +50,11 @@ def draw_lines(figures: Mapping[str, Sequence[Interval]], names: Sequence[str], 
 
 def _ends(intervals: Sequence[Interval]) -> list[list[float]]:
     """Return how far the ends of intervals lie below and above their values."""
-    below = [interval.value - interval.low for interval in intervals]
-    return [below, [interval.high - interval.value for interval in intervals]]
+    values = np.array([interval.value for interval in intervals])
+    low = values - [interval.low for interval in intervals]
+    high = [interval.high for interval in intervals] - values
+    # Rounding may place an end that equals the value beyond it, and one picture alone has no interval.
+    return [np.maximum(np.nan_to_num(side), 0).tolist() for side in (low, high)]
 
 
 def _as_svg(figure: Figure) -> str:

@@ -1,13 +1,15 @@
 """Count the right and wrong pixels of one parsed picture, and turn sums of counts into figures; pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from sfumato.evaluation.boundary import count_boundaries
+from sfumato.evaluation.boundary import TOLERANCE, count_boundaries
 from sfumato.types import CLASSES, FACE_CLASSES, Labels
 
 Values = NDArray[np.float64]
@@ -43,9 +45,13 @@ def count_picture(predicted: Labels, true: Labels) -> Values:
 
 
 def _borders(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[int, int, int, int]:
-    if not predicted.any() and not true.any():
+    """Count borders within the part of the picture that holds both regions, for most are small."""
+    x, y, width, height = cv2.boundingRect((predicted | true).astype(np.uint8))
+    if not width:
         return 0, 0, 0, 0
-    counts = count_boundaries(predicted, true)
+    place = slice(max(0, y - 1), y + height + 1), slice(max(0, x - 1), x + width + 1)
+    reach = max(1.0, TOLERANCE * max(true.shape))
+    counts = count_boundaries(predicted[place], true[place], reach)
     return counts.predicted, counts.predicted_near, counts.true, counts.true_near
 
 
@@ -94,6 +100,19 @@ class PictureScore:
     faces: int
     counts: Values
 
-    def figure(self, figure: str, region: int = FACE) -> float:
-        """Return one figure of one region; nan where the region is nowhere."""
-        return float(figures_of(self.counts[None])[0, region, FIGURES.index(figure)])
+    @property
+    def has_face(self) -> bool:
+        """Return whether the truth has a face region."""
+        return bool(self.counts[FACE, 0] + self.counts[FACE, 2] > 0)
+
+
+def face_figures(scores: Sequence[PictureScore]) -> Values:
+    """Return Nx5, the `FIGURES` of the face region of each picture; nan where the truth has no face.
+
+    So every model is judged by the same pictures; false alarms on the others count in the pooled figures.
+    """
+    if not scores:
+        return np.zeros((0, len(FIGURES)))
+    figures = figures_of(np.stack([score.counts for score in scores]))[:, FACE]
+    figures[[not score.has_face for score in scores]] = np.nan
+    return figures

@@ -126,13 +126,15 @@ def plain(value: object) -> object:
 
 
 def spell(interval: Interval, digits: int = 3) -> str:
-    """Return a figure with its interval.
+    """Return a figure with its interval, if it has one.
 
     >>> spell(Interval(0.9481, 0.94, 0.955)), spell(Interval(float("nan"), 0, 0))
     ('0.948 [0.940, 0.955]', '-')
     """
     if isnan(interval.value):
         return "-"
+    if isnan(interval.low):
+        return f"{interval.value:.{digits}f}"
     return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 

@@ -1,7 +1,8 @@
 """Measure a face restorer on faces that are damaged by known amounts; it trains and shows nothing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -28,11 +29,21 @@ LEVELS: Mapping[str, Degradation] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class RestorationRow:
-    """Hold the mean scores of one method at one level of damage."""
+    """Hold the scores of one method at one level of damage.
+
+    Attributes:
+        scores: one for each face, by measure.
+        seconds: of each face.
+    """
 
     level: str
     method: str
-    scores: Mapping[str, float]
+    scores: Mapping[str, tuple[float, ...]]
+    seconds: tuple[float, ...] = field(compare=False)
+
+    def mean(self, measure: str) -> float:
+        """Return the mean over the faces."""
+        return float(np.mean(self.scores[measure]))
 
 
 def measure_restoration(
@@ -42,23 +53,35 @@ def measure_restoration(
     *,
     levels: Mapping[str, Degradation] = LEVELS,
     seed: int = 0,
+    advance: Callable[[], None] = lambda: None,
 ) -> tuple[RestorationRow, ...]:
-    """Return one row for each level and method, each score averaged over the faces.
+    """Return one row for each level and method, with the scores of each face.
 
-    Face k is damaged with noise from `default_rng((seed, k))`, so every method sees the same pictures.
+    Args:
+        advance: called after each face at each level.
     """
     rows = []
     for level, degradation in levels.items():
-        damaged = [
-            degrade(face, degradation, np.random.default_rng((seed, k))) for k, face in enumerate(faces)
-        ]
-        for method, restore in methods.items():
-            pairs = [(face, restore(bad)) for face, bad in zip(faces, damaged, strict=True)]
-            scores = {
-                name: float(np.mean([score(*pair) for pair in pairs])) for name, score in measures.items()
-            }
-            rows.append(RestorationRow(level, method, scores))
+        scores: dict[str, list[tuple[float, ...]]] = {method: [] for method in methods}
+        seconds: dict[str, list[float]] = {method: [] for method in methods}
+        for number, face in enumerate(faces):
+            damaged = damage_face(face, degradation, number, seed=seed)
+            for method, restore in methods.items():
+                start = time.perf_counter()
+                restored = restore(damaged)
+                seconds[method].append(time.perf_counter() - start)
+                scores[method].append(tuple(score(face, restored) for score in measures.values()))
+            advance()
+        for method in methods:
+            columns = zip(*scores[method], strict=True)
+            by_measure = dict(zip(measures, columns, strict=True))
+            rows.append(RestorationRow(level, method, by_measure, tuple(seconds[method])))
     return tuple(rows)
+
+
+def damage_face(face: Image, degradation: Degradation, number: int, *, seed: int = 0) -> Image:
+    """Return a damaged face, its noise from `default_rng((seed, number))`: every method sees the same picture."""
+    return degrade(face, degradation, np.random.default_rng((seed, number)))
 
 
 def peak_signal_to_noise(truth: Image, picture: Image) -> float:

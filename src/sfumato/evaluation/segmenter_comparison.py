@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sfumato.cost import SegmenterCost, measure_apart
 from sfumato.errors import BackendMissingError, InputError, ModelError
 from sfumato.evaluation.groups import find_groups, read_details
 from sfumato.evaluation.parsing_counts import (
@@ -18,13 +19,20 @@ from sfumato.evaluation.parsing_counts import (
     REGIONS,
     PictureScore,
     count_picture,
+    face_figures,
     figures_of,
 )
-from sfumato.evaluation.segmenter_cost import SegmenterCost, measure_apart
-from sfumato.evaluation.statistics import Interval, Paired, bootstrap, compare_pairs, sum_by_person
+from sfumato.evaluation.statistics import (
+    Interval,
+    Paired,
+    bootstrap,
+    compare_pairs,
+    mean_intervals,
+    sum_by_person,
+)
 from sfumato.evaluation.variants import VARIANTS, vary
-from sfumato.resolve import Opened
-from sfumato.segmenters import Segments, open_segmenter
+from sfumato.resolve import Opened, is_path
+from sfumato.segmenters import SEGMENTERS, Segments, choose_available, open_segmenter
 from sfumato.stages.sam import SamSegmenter
 from sfumato.training.easyportrait import Pair, find_portraits, list_users, report_faults
 from sfumato.training.parsing_samples import Sample
@@ -74,8 +82,9 @@ class Comparison:
         rivals: those that took part, in the order in which they were asked for.
         portraits: what was measured on, in the order of the scores.
         scores: of each model and variant, one for each portrait.
-        missing: why each of the others did not take part, by name.
+        missing: why each of the others did not take part, or what it costs is not known, by name.
         costs: of each model; none where costs were not asked for.
+        conditions: what else was chosen, by name.
         seed: of variants, intervals and tests.
     """
 
@@ -85,6 +94,7 @@ class Comparison:
     scores: Mapping[str, Mapping[str, Sequence[PictureScore]]]
     missing: Mapping[str, str] = field(default_factory=dict)
     costs: Mapping[str, SegmenterCost] = field(default_factory=dict)
+    conditions: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 
     def figures(self, model: str, variant: str = PLAIN) -> Figures:
@@ -92,13 +102,24 @@ class Comparison:
         return pooled(self.scores[model][variant], seed=self.seed, classes=self._rival(model).classes)
 
     def face_scores(self, model: str, figure: str = "iou", variant: str = PLAIN) -> list[float]:
-        """Return one figure of the face region of each portrait; nan where it is not defined."""
-        return [score.figure(figure) for score in self.scores[model][variant]]
+        """Return one figure of the face region of each portrait; nan where the truth has none."""
+        scores: list[float] = face_figures(self.scores[model][variant])[:, FIGURES.index(figure)].tolist()
+        return scores
+
+    def face_means(self, model: str, variant: str = PLAIN) -> Mapping[str, Interval]:
+        """Return the mean over portraits of each figure of the face region, with its interval."""
+        figures = face_figures(self.scores[model][variant])
+        return dict(zip(FIGURES, mean_intervals(figures, self.persons, seed=self.seed), strict=True))
 
     def paired(self, figure: str = "iou", variant: str = PLAIN) -> list[Paired]:
         """Return the comparison of every two models by a figure of the face region."""
         scores = {rival.name: self.face_scores(rival.name, figure, variant) for rival in self.rivals}
-        return compare_pairs(scores, seed=self.seed)
+        return compare_pairs(scores, self.persons, seed=self.seed)
+
+    @property
+    def persons(self) -> list[str]:
+        """Return whose picture each portrait is."""
+        return [portrait.person for portrait in self.portraits]
 
     def by_group(self, model: str) -> Mapping[str, Mapping[str, tuple[int, Interval]]]:
         """Return how many portraits of each group there are, and the IoU of the face region in them, by respect."""
@@ -144,7 +165,7 @@ def pooled(scores: Sequence[PictureScore], *, seed: int = 0, classes: bool = Tru
 def open_rivals(
     asked: Sequence[str], device: str, *, exact: bool = False
 ) -> tuple[list[Rival], dict[str, str]]:
-    """Return the segmenters that are on this machine, and why each of the others is not.
+    """Return the segmenters that are on this machine, and why each of the others does not take part.
 
     Raises:
         SettingsError: no segmenter has such a name.
@@ -154,13 +175,18 @@ def open_rivals(
     rivals: list[Rival] = []
     missing: dict[str, str] = {}
     for text in dict.fromkeys(asked):
-        name = _shown(text, [rival.name for rival in rivals])
+        name = _shown(text, [*(rival.name for rival in rivals), *missing])
         try:
-            opened = open_segmenter(text, device, exact=exact)
+            meant = choose_available(text)
+            opened = open_segmenter(meant, device, exact=exact)
         except (ModelError, BackendMissingError) as error:
             missing[name] = str(error)
             continue
-        rivals.append(_rival(name, text, opened))
+        same = next((rival.name for rival in rivals if rival.sha256 == opened.sha256), None)
+        if same is not None:
+            missing[name] = f"it is the same file as {same}, which is measured"
+            continue
+        rivals.append(_rival(name, meant, opened))
     if not rivals:
         raise ModelError("; ".join(missing.values()) or "no segmenter was named; name some by --models")
     return rivals, missing
@@ -172,7 +198,7 @@ def _rival(name: str, asked: str, opened: Opened[Segments]) -> Rival:
 
 def _shown(text: str, taken: Sequence[str]) -> str:
     """Return a file's name without folder and suffix, unless another is called so; of a model, its name."""
-    stem = Path(text).stem if Path(text).suffix else text
+    stem = Path(text).stem if is_path(text, "segmenter", SEGMENTERS) else text
     return text if stem in taken else stem
 
 
@@ -252,19 +278,24 @@ def compare_segmenters(
 
 
 def measure_costs(
-    rivals: Sequence[Rival], portraits: PortraitSet, detect: Detect, device: str, *, runs: int = 10
-) -> Mapping[str, SegmenterCost]:
-    """Return the cost of each model on the first portrait in which a face is found, each in a new process.
+    rivals: Sequence[Rival], portraits: PortraitSet, detect: Detect, device: str, *, exact: bool = False
+) -> tuple[Mapping[str, SegmenterCost], Mapping[str, str]]:
+    """Return the cost of each model, in a process of its own, and why that of others is not known.
 
-    Raises:
-        InputError: no face is found in any of them.
+    It is that of the first portrait in which a face is found.
     """
     image, face = next(_with_a_face(portraits, detect), (None, None))
-    if image is None or face is None:
-        raise InputError(
-            f"no face is found in {portraits.root}, so that nothing can be timed; leave it out by --no-cost"
-        )
-    return {rival.name: measure_apart(rival.asked, image, face, device, runs=runs) for rival in rivals}
+    costs: dict[str, SegmenterCost] = {}
+    unknown: dict[str, str] = {}
+    for rival in rivals:
+        if image is None or face is None:
+            unknown[f"cost of {rival.name}"] = f"no face is found in {portraits.root}, by which to time it"
+            continue
+        try:
+            costs[rival.name] = measure_apart(rival.asked, image, face, device, exact=exact)
+        except ModelError as error:
+            unknown[f"cost of {rival.name}"] = str(error)
+    return costs, unknown
 
 
 def _with_a_face(portraits: PortraitSet, detect: Detect) -> Iterator[tuple[Image, Face]]:

@@ -5,12 +5,13 @@ from dataclasses import asdict
 
 import numpy as np
 
+from sfumato.cost import SegmenterCost
 from sfumato.evaluation.chart import draw_intervals, draw_lines
 from sfumato.evaluation.parsing_counts import FIGURES
 from sfumato.evaluation.report import Report, Section, Shown, Table, here, spell
-from sfumato.evaluation.segmenter_comparison import PLAIN, Comparison, PortraitSet, Rival
-from sfumato.evaluation.segmenter_cost import SegmenterCost
-from sfumato.evaluation.statistics import Interval, mean_interval
+from sfumato.evaluation.segmenter_comparison import PLAIN, Comparison, PortraitSet
+from sfumato.evaluation.segmenter_summary import Summary
+from sfumato.evaluation.statistics import Interval
 from sfumato.evaluation.variants import VARIANTS
 from sfumato.training.easyportrait import PALETTE
 from sfumato.types import CLASSES, FACE_CLASSES, Detect, Image, Labels
@@ -23,14 +24,16 @@ HEADINGS: Mapping[str, str] = {
     "boundary_f1": "boundary F1",
 }
 MEASURES = (
-    "The face region is skin, brows, eyes, lips and teeth. All figures but the mean over pictures pool the pixels of "
-    "all pictures. Boundary F1 counts border pixels within 2 px at 512. In brackets: 95 % bootstrap intervals, in "
-    "which persons are drawn anew. Every model looks at the faces that the same detector found."
+    "The face region is skin, brows, eyes, lips and teeth. The mean is over pictures with a face; all other figures "
+    "pool the pixels of all pictures. Boundary F1 counts border pixels within 2 px at 512. In brackets: 95 % bootstrap "
+    "intervals, in which persons are drawn anew. Every model looks at the faces that the same detector found."
 )
+DERIVED = ("glasses", "hat")
+"""Respects that not every data set can tell."""
 
 
 def report_segmenters(
-    comparison: Comparison, pictures: Sequence[Sequence[Shown]] = (), choice: str | None = None
+    summary: Summary, pictures: Sequence[Sequence[Shown]] = (), choice: str | None = None
 ) -> Report:
     """Return the report of a comparison.
 
@@ -38,57 +41,49 @@ def report_segmenters(
         pictures: rows to show, see `show_extremes`.
         choice: why which model was chosen, if one was.
     """
-    verdicts = [pair.verdict for pair in comparison.paired()]
+    comparison = summary.comparison
+    verdicts = [pair.verdict for pair in summary.pairs["iou"]]
     lead = ["Face region, mean IoU: " + "; ".join(verdicts) + "."] if verdicts else []
     lead += [f"Chosen: {choice}."] if choice else []
     sections = [
-        _face_section(comparison),
+        _face_section(summary),
         *_cost_section(comparison.costs),
-        *_robustness_section(comparison),
-        *_class_section(comparison),
-        *_group_section(comparison),
+        *_robustness_section(summary),
+        *_class_sections(summary),
+        *_group_section(summary),
         *([Section("Best, median and worst cases", pictures=pictures)] if pictures else []),
     ]
     facts = {
         "data": comparison.data,
         "pictures": str(len(comparison.portraits)),
-        "persons": str(len({portrait.person for portrait in comparison.portraits})),
+        "persons": str(len(set(comparison.persons))),
+        **comparison.conditions,
         **{f"sha256 of {rival.name}": rival.sha256 for rival in comparison.rivals},
         "seed": str(comparison.seed),
         **here(),
     }
-    title = "Segmenters compared: " + ", ".join(rival.name for rival in comparison.rivals)
+    title = "Segmenters compared: " + ", ".join(summary.models)
     return Report(
-        title,
-        lead,
-        facts,
-        comparison.missing,
-        sections,
-        _numbers(comparison, choice),
-        list(_rows(comparison)),
+        title, lead, facts, comparison.missing, sections, _numbers(summary, choice), list(_rows(summary))
     )
 
 
-def mean_face(comparison: Comparison, model: str, variant: str = PLAIN, figure: str = "iou") -> Interval:
-    """Return the mean over pictures of a figure of the face region, with its interval."""
-    return mean_interval(comparison.face_scores(model, figure, variant), seed=comparison.seed)
-
-
-def face_table(comparison: Comparison) -> Table:
+def face_table(summary: Summary) -> Table:
     """Return what is measured of the face region of plain pictures, a row for each model."""
     rows = []
-    for rival in comparison.rivals:
-        face = comparison.figures(rival.name)["face"]
-        mean = spell(mean_face(comparison, rival.name))
-        rows.append([rival.name, mean, *(spell(face[figure]) for figure in FIGURES)])
+    for name in summary.models:
+        face = summary.pooled[name][PLAIN]["face"]
+        rows.append([name, spell(summary.mean_iou(name)), *(spell(face[figure]) for figure in FIGURES)])
     return Table(["face region", "mean IoU", *(f"{HEADINGS[f]}, pooled" for f in FIGURES)], rows)
 
 
-def _face_section(comparison: Comparison) -> Section:
-    borders = [f"Boundary F1: {pair.verdict}." for pair in comparison.paired("boundary_f1")]
-    means = {rival.name: mean_face(comparison, rival.name) for rival in comparison.rivals}
-    chart = draw_intervals(means, "mean IoU of the face region")
-    return Section("Face region", [MEASURES, *borders], face_table(comparison), [chart])
+def _face_section(summary: Summary) -> Section:
+    borders = [pair.verdict for pair in summary.pairs["boundary_f1"]]
+    text = [MEASURES, *(["Boundary F1, mean: " + "; ".join(borders) + "."] if borders else [])]
+    chart = draw_intervals(
+        {name: summary.mean_iou(name) for name in summary.models}, "mean IoU of the face region"
+    )
+    return Section("Face region", text, face_table(summary), [chart])
 
 
 def cost_table(costs: Mapping[str, SegmenterCost]) -> Table:
@@ -118,133 +113,130 @@ def _cost_section(costs: Mapping[str, SegmenterCost]) -> list[Section]:
     return [Section("Cost", [text], cost_table(costs))]
 
 
-def robustness_table(comparison: Comparison) -> Table:
+def robustness_table(summary: Summary) -> Table:
     """Return the mean IoU of the face region for each variant, a row for each; and how often a face was found."""
-    variants = list(comparison.scores[comparison.rivals[0].name])
+    first = summary.comparison.scores[summary.models[0]]
     rows = []
-    for variant in variants:
-        scores = comparison.scores[comparison.rivals[0].name][variant]
-        found = np.mean([score.faces > 0 for score in scores])
-        means = [spell(mean_face(comparison, rival.name, variant)) for rival in comparison.rivals]
+    for variant in summary.variants:
+        found = np.mean([score.faces > 0 for score in first[variant]])
+        means = [spell(summary.means[name][variant]["iou"]) for name in summary.models]
         rows.append([f"{variant}: {VARIANTS[variant].means}", f"{100 * found:.0f} %", *means])
-    return Table(["variant", "face found", *(rival.name for rival in comparison.rivals)], rows)
+    return Table(["variant", "face found", *summary.models], rows)
 
 
-def _robustness_section(comparison: Comparison) -> list[Section]:
-    variants = list(comparison.scores[comparison.rivals[0].name])
+def _robustness_section(summary: Summary) -> list[Section]:
+    variants = summary.variants
     if len(variants) < 2:
         return []
-    lines = {
-        rival.name: [mean_face(comparison, rival.name, variant) for variant in variants]
-        for rival in comparison.rivals
-    }
+    lines = {name: [summary.means[name][variant]["iou"] for variant in variants] for name in summary.models}
     text = "Mean IoU of the face region over pictures; a face that the detector misses counts as 0."
     chart = draw_lines(lines, variants, "mean IoU of the face region")
-    return [Section("Robustness", [text], robustness_table(comparison), [chart])]
+    return [Section("Robustness", [text], robustness_table(summary), [chart])]
 
 
-def class_table(comparison: Comparison, figure: str) -> Table | None:
+def class_table(summary: Summary, figure: str) -> Table | None:
     """Return one figure of each class, a row for each, of the models that have classes."""
-    named = [rival for rival in comparison.rivals if rival.classes]
+    named = [rival.name for rival in summary.comparison.rivals if rival.classes]
     if not named:
         return None
-    figures = {rival.name: comparison.figures(rival.name) for rival in named}
-    rows = [[name, *(spell(figures[rival.name][name][figure]) for rival in named)] for name in CLASSES]
-    return Table([HEADINGS[figure], *(rival.name for rival in named)], rows)
+    rows = [
+        [label, *(spell(summary.pooled[name][PLAIN][label][figure]) for name in named)] for label in CLASSES
+    ]
+    return Table([HEADINGS[figure], *named], rows)
 
 
-def _class_section(comparison: Comparison) -> list[Section]:
-    without = [rival.name for rival in comparison.rivals if not rival.classes]
+def _class_sections(summary: Summary) -> list[Section]:
+    without = [rival.name for rival in summary.comparison.rivals if not rival.classes]
     text = [f"No classes, as Segment Anything knows none: {', '.join(without)}."] if without else []
-    tables = [(figure, class_table(comparison, figure)) for figure in ("iou", "boundary_f1")]
+    tables = {figure: class_table(summary, figure) for figure in FIGURES}
     return [
         Section(f"Classes: {HEADINGS[figure]}", text if figure == "iou" else [], table)
-        for figure, table in tables
+        for figure, table in tables.items()
         if table is not None
     ]
 
 
-def group_table(comparison: Comparison) -> Table:
+def group_table(summary: Summary) -> Table:
     """Return the pooled IoU of the face region in each group, a row for each."""
-    groups = {rival.name: comparison.by_group(rival.name) for rival in comparison.rivals}
     rows = []
-    for respect, members in groups[comparison.rivals[0].name].items():
+    for respect, members in summary.groups[summary.models[0]].items():
         for group, (number, _) in members.items():
-            cells = [spell(groups[rival.name][respect][group][1]) for rival in comparison.rivals]
+            cells = [spell(summary.groups[name][respect][group][1]) for name in summary.models]
             rows.append([f"{respect}: {group}", str(number), *cells])
-    return Table(["group", "pictures", *(rival.name for rival in comparison.rivals)], rows)
+    return Table(["group", "pictures", *summary.models], rows)
 
 
-def _group_section(comparison: Comparison) -> list[Section]:
-    table = group_table(comparison)
-    text = (
+def _group_section(summary: Summary) -> list[Section]:
+    told = summary.groups[summary.models[0]]
+    untold = [respect for respect in DERIVED if respect not in told]
+    text = [
         "Pooled IoU of the face region. Pose: by where the nose lies between the eyes. Skin tone: individual typology "
         "angle as photographed, which light and white balance move. Glasses and hat: from 19-class masks where there "
-        "are any. Groups of few pictures have wide intervals, or none to speak of."
-    )
-    return [Section("Groups", [text], table)] if table.rows else []
+        "are any. Groups of few pictures have wide intervals."
+    ]
+    text += [f"Not told by these data: {', '.join(untold)}."] if untold else []
+    return [Section("Groups", text, group_table(summary))]
 
 
-def _numbers(comparison: Comparison, choice: str | None) -> Mapping[str, object]:
-    models = {}
-    for rival in comparison.rivals:
-        variants = {
-            variant: {
-                "mean": {figure: mean_face(comparison, rival.name, variant, figure) for figure in FIGURES},
-                "pooled": comparison.figures(rival.name, variant),
-            }
-            for variant in comparison.scores[rival.name]
-        }
-        groups = {
-            respect: {group: {"pictures": n, "face iou": found} for group, (n, found) in members.items()}
-            for respect, members in comparison.by_group(rival.name).items()
-        }
-        cost = comparison.costs.get(rival.name)
-        models[rival.name] = {
+def _numbers(summary: Summary, choice: str | None) -> Mapping[str, object]:
+    comparison = summary.comparison
+    models = {
+        rival.name: {
             "sha256": rival.sha256,
             "classes": rival.classes,
-            "cost": None if cost is None else asdict(cost),
-            "variants": variants,
-            "groups": groups,
+            "cost": asdict(comparison.costs[rival.name]) if rival.name in comparison.costs else None,
+            "variants": {
+                variant: {
+                    "mean": summary.means[rival.name][variant],
+                    "pooled": summary.pooled[rival.name][variant],
+                }
+                for variant in summary.variants
+            },
+            "groups": {
+                respect: {group: {"pictures": n, "face iou": found} for group, (n, found) in members.items()}
+                for respect, members in summary.groups[rival.name].items()
+            },
         }
+        for rival in comparison.rivals
+    }
     tests = {
         figure: [
-            {**asdict(pair), "significant": pair.significant, "equivalent": pair.equivalent}
-            for pair in comparison.paired(figure)
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "difference": pair.difference,
+                "p": pair.p,
+                "significant": pair.significant,
+                "equivalent": pair.equivalent,
+            }
+            for pair in pairs
         ]
-        for figure in ("iou", "boundary_f1")
+        for figure, pairs in summary.pairs.items()
     }
-    first = comparison.scores[comparison.rivals[0].name]
+    first = comparison.scores[summary.models[0]]
     found = {variant: sum(score.faces > 0 for score in scores) for variant, scores in first.items()}
     return {"models": models, "paired tests": tests, "pictures with a face": found, "chosen": choice}
 
 
-def _rows(comparison: Comparison) -> Iterator[Mapping[str, object]]:
+def _rows(summary: Summary) -> Iterator[Mapping[str, object]]:
     """Yield one row for each figure."""
-    for rival in comparison.rivals:
-        for variant in comparison.scores[rival.name]:
-            for region, figures in comparison.figures(rival.name, variant).items():
+    for name in summary.models:
+        for variant in summary.variants:
+            for region, figures in summary.pooled[name][variant].items():
                 for figure, interval in figures.items():
-                    yield _row(rival, variant, "all", region, f"pooled {figure}", interval)
-            for figure in FIGURES:
-                mean = mean_face(comparison, rival.name, variant, figure)
-                yield _row(rival, variant, "all", "face", f"mean {figure}", mean)
-        for respect, members in comparison.by_group(rival.name).items():
+                    yield _row(name, variant, "all", region, f"pooled {figure}", interval)
+            for figure, interval in summary.means[name][variant].items():
+                yield _row(name, variant, "all", "face", f"mean {figure}", interval)
+        for respect, members in summary.groups[name].items():
             for group, (_, interval) in members.items():
-                yield _row(rival, PLAIN, f"{respect}: {group}", "face", "pooled iou", interval)
+                yield _row(name, PLAIN, f"{respect}: {group}", "face", "pooled iou", interval)
 
 
 def _row(
-    rival: Rival, variant: str, group: str, region: str, figure: str, interval: Interval
+    model: str, variant: str, group: str, region: str, figure: str, interval: Interval
 ) -> Mapping[str, object]:
-    return {
-        "model": rival.name,
-        "variant": variant,
-        "group": group,
-        "region": region,
-        "figure": figure,
-        **asdict(interval),
-    }
+    where = {"model": model, "variant": variant, "group": group, "region": region}
+    return {**where, "figure": figure, **asdict(interval)}
 
 
 def show_extremes(comparison: Comparison, portraits: PortraitSet, detect: Detect) -> list[list[Shown]]:
@@ -256,6 +248,8 @@ def show_extremes(comparison: Comparison, portraits: PortraitSet, detect: Detect
     chosen: dict[int, list[str]] = {}
     for rival in comparison.rivals:
         ranked = comparison.ranked(rival.name)
+        if not ranked:  # the truth has no face anywhere
+            continue
         for word, place in zip(("best", "median", "worst"), (0, len(ranked) // 2, -1), strict=True):
             chosen.setdefault(ranked[place], []).append(f"{word} of {rival.name}")
     rows = []

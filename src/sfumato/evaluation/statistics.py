@@ -18,6 +18,9 @@ RESAMPLES = 2000
 
 PERMUTATIONS = 9999
 SIGNIFICANCE = 0.05
+FEWEST = 10
+"""Persons below which nothing is called equivalent: an interval drawn from so few is too narrow."""
+
 EQUIVALENCE = 0.01
 """Difference within which two models count as equally good, when the whole interval lies in it."""
 
@@ -39,12 +42,14 @@ class Paired:
         first, second: their names.
         difference: mean of the first's scores less the second's.
         p: probability of a difference this large if the models were alike, corrected for all pairs compared.
+        persons: whose pictures both have scores of.
     """
 
     first: str
     second: str
     difference: Interval
     p: float
+    persons: int
 
     @property
     def significant(self) -> bool:
@@ -53,16 +58,18 @@ class Paired:
 
     @property
     def equivalent(self) -> bool:
-        """Return whether the whole interval lies within `EQUIVALENCE` of no difference."""
+        """Return whether the whole interval, of no few persons, lies within `EQUIVALENCE` of no difference."""
+        if self.persons < FEWEST:
+            return False
         return max(abs(self.difference.low), abs(self.difference.high)) <= EQUIVALENCE
 
     @property
     def verdict(self) -> str:
         """Return the comparison as a sentence.
 
-        >>> Paired("a", "b", Interval(0.05, 0.03, 0.07), 0.001).verdict
+        >>> Paired("a", "b", Interval(0.05, 0.03, 0.07), 0.001, 99).verdict
         'a is better than b by 0.050 [0.030, 0.070], p = 0.001'
-        >>> Paired("a", "b", Interval(0.001, -0.002, 0.004), 0.6).verdict
+        >>> Paired("a", "b", Interval(0.001, -0.002, 0.004), 0.6, 99).verdict
         'a and b are not significantly different: 0.001 [-0.002, 0.004], p = 0.600; equivalent within 0.01'
         """
         d = self.difference
@@ -83,6 +90,8 @@ def sum_by_person(counts: Values, persons: Sequence[str]) -> Values:
 
     Pictures of one person are alike, so that persons, not pictures, are drawn anew (a cluster bootstrap).
     """
+    if not len(counts):
+        return np.zeros((0, counts.shape[1]))
     places: dict[str, int] = {}
     rows = [places.setdefault(person, len(places)) for person in persons]
     sums = np.zeros((len(places), counts.shape[1]))
@@ -93,7 +102,7 @@ def sum_by_person(counts: Values, persons: Sequence[str]) -> Values:
 def bootstrap(
     counts: Values, statistic: Statistic, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> list[Interval]:
-    """Return each figure of pooled counts with its percentile bootstrap interval of 95 %.
+    """Return each figure of pooled counts with its percentile bootstrap interval of 95 %; one row alone has none.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3. The rows are drawn by how often each
     of them comes, so that one matrix product sums all samples; scipy's own `bootstrap` would call the statistic for
@@ -103,27 +112,53 @@ def bootstrap(
         counts: NxK, a row for each picture or person.
         statistic: maps BxK sums to BxM figures.
     """
-    rng = np.random.default_rng(seed)
     number = len(counts)
+    whole = statistic(counts.sum(axis=0, keepdims=True))[0]
+    if number < 2:
+        return [Interval(float(value), np.nan, np.nan) for value in whole]
+    rng = np.random.default_rng(seed)
     often = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     drawn = statistic(often.astype(np.float64) @ counts)
-    whole = statistic(counts.sum(axis=0, keepdims=True))[0]
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = (_percentile(drawn, q) for q in (tail, 100 - tail))
     return [Interval(float(v), float(a), float(b)) for v, a, b in zip(whole, low, high, strict=True)]
 
 
-def mean_interval(values: Sequence[float], *, seed: int = 0) -> Interval:
+def mean_interval(
+    values: Sequence[float], persons: Sequence[str] | None = None, *, seed: int = 0
+) -> Interval:
     """Return the mean of values, one for each picture, with its interval; what is nan counts not.
+
+    Args:
+        persons: whose picture each is; by default everybody has one.
 
     >>> mean_interval([2.0, 2.0, 2.0])
     Interval(value=2.0, low=2.0, high=2.0)
     """
-    known = np.array([v for v in values if not np.isnan(v)], dtype=np.float64)
-    if not known.size:
-        return Interval(np.nan, np.nan, np.nan)
-    counts = np.column_stack([known, np.ones_like(known)])
-    return bootstrap(counts, lambda sums: sums[:, :1] / sums[:, 1:], seed=seed)[0]
+    return mean_intervals(np.asarray(values, dtype=np.float64)[:, None], persons, seed=seed)[0]
+
+
+def mean_intervals(values: Values, persons: Sequence[str] | None = None, *, seed: int = 0) -> list[Interval]:
+    """Return the mean of each column of NxM values as `mean_interval` does."""
+    rows = np.flatnonzero(~np.isnan(values).all(axis=1))
+    if not rows.size:
+        return [Interval(np.nan, np.nan, np.nan)] * values.shape[1]
+    everybody = _everybody(persons, len(values))
+    known = ~np.isnan(values[rows])
+    told = np.hstack([np.where(known, values[rows], 0.0), known])
+    counts = sum_by_person(told, [everybody[k] for k in rows])
+    half = values.shape[1]
+    return bootstrap(counts, lambda sums: _quotient(sums[:, :half], sums[:, half:]), seed=seed)
+
+
+def _everybody(persons: Sequence[str] | None, number: int) -> Sequence[str]:
+    return [str(k) for k in range(number)] if persons is None else persons
+
+
+def _quotient(sums: Values, numbers: Values) -> Values:
+    """Return means, nan of nothing."""
+    nothing = np.full_like(sums, np.nan)
+    return np.asarray(np.divide(sums, numbers, out=nothing, where=numbers > 0), dtype=np.float64)
 
 
 def _percentile(drawn: Values, q: float) -> Values:
@@ -132,24 +167,46 @@ def _percentile(drawn: Values, q: float) -> Values:
     return np.array([np.percentile(column, q) if column.size else np.nan for column in columns])
 
 
-def compare_pairs(scores: Mapping[str, Sequence[float]], *, seed: int = 0) -> list[Paired]:
+def compare_pairs(
+    scores: Mapping[str, Sequence[float]], persons: Sequence[str] | None = None, *, seed: int = 0
+) -> list[Paired]:
     """Return the comparison of every two models by their scores of the same pictures, in order.
 
-    The test draws the signs of the differences anew (a paired permutation test, by scipy); the probabilities are
-    corrected for the number of pairs after Holm, 1979. Pictures of which one of the two has no score count not.
+    The test draws the signs of the differences anew (a paired permutation test, by scipy), one sign for all pictures
+    of a person; the probabilities are corrected for the number of pairs after Holm, 1979. Pictures of which one of the
+    two has no score count not.
+
+    Args:
+        persons: whose picture each is; by default everybody has one.
     """
-    pairs = list(combinations(scores, 2))
-    differences = [_differences(scores[first], scores[second]) for first, second in pairs]
-    corrected = holm([_chance(d, seed) for d in differences])
+    found = [
+        _Differences.of(scores[first], scores[second], persons) for first, second in combinations(scores, 2)
+    ]
+    corrected = holm([_chance(each.sums, seed) for each in found])
     return [
-        Paired(first, second, mean_interval(d.tolist(), seed=seed), p)
-        for (first, second), d, p in zip(pairs, differences, corrected, strict=True)
+        Paired(first, second, mean_interval(each.values, each.persons, seed=seed), p, len(each.sums))
+        for (first, second), each, p in zip(combinations(scores, 2), found, corrected, strict=True)
     ]
 
 
-def _differences(first: Sequence[float], second: Sequence[float]) -> Values:
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    return np.asarray(differences[~np.isnan(differences)], dtype=np.float64)
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """The differences of two models' scores that are known, whose pictures they are, and their sums by person."""
+
+    values: list[float]
+    persons: list[str]
+    sums: Values
+
+    @classmethod
+    def of(
+        cls, first: Sequence[float], second: Sequence[float], persons: Sequence[str] | None
+    ) -> "_Differences":
+        differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+        known = np.flatnonzero(~np.isnan(differences))
+        everybody = _everybody(persons, len(differences))
+        whose = [everybody[k] for k in known]
+        sums = sum_by_person(differences[known][:, None], whose)[:, 0]
+        return cls(differences[known].tolist(), whose, sums)
 
 
 def _chance(differences: Values, seed: int) -> float:
@@ -162,6 +219,7 @@ def _chance(differences: Values, seed: int) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=PERMUTATIONS,
+        batch=500,  # bounds the memory for thousands of pictures
         rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)

@@ -1,10 +1,10 @@
-"""Measure what one segmenter costs, in a process of its own: time, memory, size and arithmetic; PyTorch stays out.
+"""Measure what one segmenter costs, in a process of its own: time, memory, size and arithmetic; it judges nothing.
 
-`python -P -m sfumato.evaluation.segmenter_cost` reads a picture and its face from a file and prints one JSON object.
+`python -P -m sfumato.cost` reads a picture and its face from a file and prints one JSON object. On a CPU nothing of
+PyTorch is loaded there, so that the memory is what painting needs.
 """
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -30,7 +30,7 @@ class SegmenterCost:
     """What one picture with one face costs.
 
     Attributes:
-        parameters: numbers that the networks hold.
+        parameters: numbers that the files hold as weights, with tables that their export worked out in advance.
         bytes: size of the files that are run.
         gflops: 1e9 floating-point operations of convolutions and matrix products, a multiplication with its addition
             counted as two.
@@ -63,10 +63,12 @@ class Watched:
         return self.backend.run(inputs)
 
 
-def measure_segmenter(segmenter: str, image: Image, face: Face, device: str, *, runs: int) -> SegmenterCost:
+def measure_segmenter(
+    segmenter: str, image: Image, face: Face, device: str, *, exact: bool, runs: int
+) -> SegmenterCost:
     """Return the cost of a segmenter in this process, in which none may have run before."""
     start = time.perf_counter()
-    stage = open_segmenter(segmenter, device).stage
+    stage = open_segmenter(segmenter, device, exact=exact).stage
     stage(image, [face]).labels()
     cold = time.perf_counter() - start
     seconds = []
@@ -98,6 +100,8 @@ def peak_memory() -> int:
     if status.is_file():
         lines = status.read_text().splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    import resource  # which Windows has not
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -128,7 +132,7 @@ def _work(stage: object, image: Image, face: Face) -> tuple[int | None, int | No
 
 
 def measure_apart(
-    segmenter: str, image: Image, face: Face, device: str = "cpu", *, runs: int = 10
+    segmenter: str, image: Image, face: Face, device: str = "cpu", *, exact: bool = False, runs: int = 10
 ) -> SegmenterCost:
     """Return the cost of a segmenter, measured in a new process.
 
@@ -138,8 +142,9 @@ def measure_apart(
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "picture.npz")
         np.savez(place, image=image, box=face.box, landmarks=face.landmarks, score=face.score)
-        words = [sys.executable, "-P", "-m", "sfumato.evaluation.segmenter_cost", segmenter, str(place)]
-        done = subprocess.run([*words, device, str(runs)], capture_output=True, text=True, check=False)
+        words = [sys.executable, "-P", "-m", "sfumato.cost", segmenter, str(place), device, str(runs)]
+        words += ["--exact"] if exact else []
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it said nothing"]
         raise ModelError(
@@ -156,12 +161,13 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("device")
     parser.add_argument("runs", type=int)
+    parser.add_argument("--exact", action="store_true")
     named = parser.parse_args()
     with np.load(named.picture, allow_pickle=False) as held:
         a, b, c, d, e = (tuple(point) for point in held["landmarks"].tolist())
         face = Face(tuple(held["box"].tolist()), (a, b, c, d, e), float(held["score"]))
         image = np.asarray(held["image"], dtype=np.uint8)
-    cost = measure_segmenter(named.segmenter, image, face, named.device, runs=named.runs)
+    cost = measure_segmenter(named.segmenter, image, face, named.device, exact=named.exact, runs=named.runs)
     sys.stdout.write(json.dumps(asdict(cost)) + "\n")
 
 
