@@ -61,6 +61,27 @@ def test_other_operations_are_counted_as_pytorch_counts_them(tmp_path: Path) -> 
     assert OpenVinoBackend(path).count_operations({"input": (1, 3, 8, 8)}) == operations(net, example)
 
 
+class Sums(torch.nn.Module):
+    """A sum by letters, and a convolution that enlarges in groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.ones(4, 6))
+        self.grown = torch.nn.ConvTranspose2d(4, 4, 2, stride=2, groups=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        summed: torch.Tensor = torch.einsum("bchw,cd->bdhw", self.grown(x), self.weights)
+        return summed
+
+
+def test_rare_operations_are_counted_as_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "sums.onnx"
+    export_onnx(Sums().eval(), path, example=torch.zeros(1, 4, 8, 8), half=False, dynamic=False)
+    enlarging = 2 * (4 * 8 * 8) * (2 * 2 * 2)  # each value meets the 2x2 kernels of its group's two outputs
+    summing = 2 * (4 * 6 * 16 * 16)
+    assert OpenVinoBackend(path).count_operations({"input": (1, 4, 8, 8)}) == enlarging + summing
+
+
 def test_the_cost_is_measured_in_a_process_of_its_own() -> None:
     image = np.random.default_rng(0).integers(0, 255, (256, 256, 3), dtype=np.uint8)
     cost = measure_apart("light", image, FACE, runs=2)

@@ -24,7 +24,9 @@ def test_a_broad_blur_is_what_scipy_computes_in_full_size(
     field = np.asarray(cv2.resize(coarse, (90, 120), interpolation=cv2.INTER_LINEAR), np.float32)
     wanted = gaussian_filter(field, (sigma, sigma, *[0] * len(channels)), mode="nearest", truncate=5)
     found = broad(field, sigma)
-    np.testing.assert_allclose(found, wanted, atol=0.03)
+    np.testing.assert_allclose(
+        found, wanted, atol=0.04
+    )  # at the corners, where the coarse grid repeats its last pixel
     np.testing.assert_allclose(found[15:-15, 15:-15], wanted[15:-15, 15:-15], atol=0.01)
 
 

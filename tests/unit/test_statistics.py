@@ -158,5 +158,13 @@ def test_persons_with_one_picture_each_are_as_pictures(values: list[float]) -> N
     assert mean_interval(values, [str(k) for k in range(len(values))]) == mean_interval(values)
 
 
-def test_nothing_has_no_mean() -> None:
+def test_nothing_has_no_mean_and_no_difference() -> None:
     assert np.isnan(mean_interval([]).value)
+    (pair,) = compare_pairs({"a": [0.5], "b": [float("nan")]})
+    assert (pair.p, pair.persons) == (1.0, 0)
+    assert np.isnan(pair.difference.value)
+
+
+def test_a_small_difference_that_is_sure_is_not_called_nothing() -> None:
+    pair = Paired("a", "b", Interval(0.00008, 0.00002, 0.00019), 0.0002, 40)
+    assert pair.verdict.startswith("a is better than b by 8e-05")

@@ -73,7 +73,8 @@ class Paired:
         'a and b are not significantly different: 0.001 [-0.002, 0.004], p = 0.600; equivalent within 0.01'
         """
         d = self.difference
-        figures = f"{abs(d.value) if self.significant else d.value:.3f}"
+        size = abs(d.value) if self.significant else d.value
+        figures = f"{size:.3f}" if abs(size) >= 0.0005 or not size else f"{size:.1g}"
         ends = (-d.high, -d.low) if self.significant and d.value < 0 else (d.low, d.high)
         chance = f"[{ends[0]:.3f}, {ends[1]:.3f}], p {'< 0.001' if self.p < 0.001 else f'= {self.p:.3f}'}"
         alike = f"; equivalent within {EQUIVALENCE:g}" if self.equivalent else ""
