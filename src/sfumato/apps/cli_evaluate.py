@@ -26,9 +26,11 @@ Data: TypeAlias = Annotated[
 
 evaluate_app = typer.Typer(
     help=describe(
-        "Measure the networks on pictures. Needs sfumato[train].",
+        "Measure the networks on pictures. Needs sfumato\\[train].",
         "sfumato evaluate detector --data eval --leave-out paintings",
         "sfumato evaluate segmenter --data easyportrait --json",
+        "sfumato evaluate segmenters --data easyportrait --models light,sam-vit-b --out report/",
+        "sfumato evaluate pipeline --images photos/ --out report/",
         "sfumato evaluate stylizer --photos views --paintings monet --vgg vgg19.pth",
     )
 )

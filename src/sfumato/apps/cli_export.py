@@ -12,7 +12,7 @@ from sfumato.apps.cli_train import needing_pytorch
 
 export_app = typer.Typer(
     help=describe(
-        "Turn trained weights into an ONNX file that sfumato runs, checked against PyTorch. Needs sfumato[train].",
+        "Turn trained weights into an ONNX file that sfumato runs, checked against PyTorch. Needs sfumato\\[train].",
         "sfumato export segmenter runs/segmenter/best.safetensors -o segmenter.onnx",
         "sfumato export stylizer latest_net_G.pth -o cezanne.onnx",
     )

@@ -36,7 +36,7 @@ Backgrounds: TypeAlias = Annotated[
 
 train_app = typer.Typer(
     help=describe(
-        "Train a network: checkpoints, a log, an ONNX file and its card go into one folder. Needs sfumato[train].",
+        "Train a network: checkpoints, a log, an ONNX file and its card go into one folder. Needs sfumato\\[train].",
         "sfumato train restorer --images faces/ --vgg vgg19.pth --out runs/restorer",
         "sfumato train detector --help",
     )
