@@ -91,6 +91,16 @@ def test_classes_are_reported_of_models_that_have_them(compared: Comparison) -> 
     assert set(compared.figures("rough-too")) == {"face"}
 
 
+def test_the_mean_over_classes_is_that_of_the_measurement_of_a_data_set(
+    compared: Comparison, portraits: PortraitSet
+) -> None:
+    from sfumato.evaluation.parsing import score_parsing
+
+    samples = [portraits.read(pair) for pair in portraits.pairs()]
+    pairs = [(Drawn(0.45)(sample.image, ()).labels(), sample.labels) for sample in samples]
+    assert compared.figures("rough")["mean"]["iou"].value == pytest.approx(score_parsing(pairs).mean)
+
+
 def test_every_variant_is_measured_and_plain_is_always_among_them(portraits: PortraitSet) -> None:
     found = compare_segmenters([rival("right")], portraits, one_face, variants=("dark",))
     assert list(found.scores["right"]) == ["plain", "dark"]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from sfumato.evaluation.boundary import TOLERANCE, count_boundaries
+from sfumato.evaluation.parsing import REPORTED_CLASSES
 from sfumato.types import CLASSES, FACE_CLASSES, Labels
 
 Values = NDArray[np.float64]
@@ -78,6 +79,22 @@ def figures_of(counts: Values) -> Values:
     shown[~somewhere] = np.nan
     shown[..., 4][predicted + true == 0] = np.nan
     return np.asarray(shown, dtype=np.float64)
+
+
+def mean_of_classes(figures: Values) -> Values:
+    """Return Bx5, the mean of Bx10x5 figures over `REPORTED_CLASSES`, without classes that are nowhere.
+
+    >>> mean_of_classes(np.array([[[0.5]] * 4 + [[np.nan]] * 4 + [[0.0]] * 2])).tolist()
+    [[0.5]]
+    """
+    classes = figures[:, list(REPORTED_CLASSES)]
+    known = ~np.isnan(classes)
+    return _quotient(np.where(known, classes, 0.0).sum(axis=1), known.sum(axis=1))
+
+
+def _quotient(sums: Values, numbers: NDArray[np.int_]) -> Values:
+    nothing = np.full_like(sums, np.nan)
+    return np.asarray(np.divide(sums, numbers, out=nothing, where=numbers > 0), dtype=np.float64)
 
 
 def _part(share: Values, whole: Values) -> Values:

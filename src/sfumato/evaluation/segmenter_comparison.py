@@ -18,9 +18,11 @@ from sfumato.evaluation.parsing_counts import (
     FIGURES,
     REGIONS,
     PictureScore,
+    Values,
     count_picture,
     face_figures,
     figures_of,
+    mean_of_classes,
 )
 from sfumato.evaluation.statistics import (
     Interval,
@@ -39,6 +41,9 @@ from sfumato.training.parsing_samples import Sample
 from sfumato.types import Detect, Face, Image
 
 PLAIN = "plain"
+MEAN = "mean"
+"""Stands among the regions for the mean over the classes, teeth left out, as everywhere (`REPORTED_CLASSES`)."""
+
 Figures = Mapping[str, Mapping[str, Interval]]
 """Figures by region and name."""
 
@@ -150,14 +155,18 @@ def pooled(scores: Sequence[PictureScore], *, seed: int = 0, classes: bool = Tru
     shape = (len(REGIONS), len(COUNTS))
     rows = np.stack([score.counts.ravel() for score in scores])
     sums = sum_by_person(rows, [score.person for score in scores])
-    intervals = bootstrap(
-        sums, lambda drawn: figures_of(drawn.reshape(-1, *shape)).reshape(len(drawn), -1), seed=seed
-    )
+
+    def statistic(drawn: Values) -> Values:
+        figures = figures_of(drawn.reshape(-1, *shape))
+        every = np.concatenate([figures, mean_of_classes(figures)[:, None]], axis=1)
+        return every.reshape(len(drawn), -1)
+
+    intervals = bootstrap(sums, statistic, seed=seed)
     table = {
         region: dict(
             zip(FIGURES, intervals[k * len(FIGURES) : (k + 1) * len(FIGURES)], strict=True),
         )
-        for k, region in enumerate(REGIONS)
+        for k, region in enumerate((*REGIONS, MEAN))
     }
     return table if classes else {"face": table["face"]}
 

@@ -9,7 +9,7 @@ from sfumato.cost import SegmenterCost
 from sfumato.evaluation.chart import draw_intervals, draw_lines
 from sfumato.evaluation.parsing_counts import FIGURES
 from sfumato.evaluation.report import Report, Section, Shown, Table, here, spell
-from sfumato.evaluation.segmenter_comparison import PLAIN, Comparison, PortraitSet
+from sfumato.evaluation.segmenter_comparison import MEAN, PLAIN, Comparison, PortraitSet
 from sfumato.evaluation.segmenter_summary import Summary
 from sfumato.evaluation.statistics import Interval
 from sfumato.evaluation.variants import VARIANTS
@@ -135,19 +135,21 @@ def _robustness_section(summary: Summary) -> list[Section]:
 
 
 def class_table(summary: Summary, figure: str) -> Table | None:
-    """Return one figure of each class, a row for each, of the models that have classes."""
+    """Return one figure of each class and their mean, a row for each, of the models that have classes."""
     named = [rival.name for rival in summary.comparison.rivals if rival.classes]
     if not named:
         return None
     rows = [
-        [label, *(spell(summary.pooled[name][PLAIN][label][figure]) for name in named)] for label in CLASSES
+        [label, *(spell(summary.pooled[name][PLAIN][label][figure]) for name in named)]
+        for label in (*CLASSES, MEAN)
     ]
     return Table([HEADINGS[figure], *named], rows)
 
 
 def _class_sections(summary: Summary) -> list[Section]:
     without = [rival.name for rival in summary.comparison.rivals if not rival.classes]
-    text = [f"No classes, as Segment Anything knows none: {', '.join(without)}."] if without else []
+    text = ["The mean leaves teeth out."]
+    text += [f"No classes, as Segment Anything knows none: {', '.join(without)}."] if without else []
     tables = {figure: class_table(summary, figure) for figure in FIGURES}
     return [
         Section(f"Classes: {HEADINGS[figure]}", text if figure == "iou" else [], table)
