@@ -150,7 +150,7 @@ def test_a_name_that_nothing_has_is_refused() -> None:
         open_rivals(["nowhere.onnx"], "cpu")
     with pytest.raises(ModelError, match="sam-vit-b"):
         open_rivals(["sam-vit-b"], "cpu")
-    with pytest.raises(ModelError, match="--models"):
+    with pytest.raises(ModelError, match="name one at least"):
         open_rivals([], "cpu")
 
 

@@ -40,7 +40,7 @@ NAME = "restorer"
         "perceptual distance, identity and seconds, with confidence intervals and paired tests. Restorers that are not "
         "on this machine are named.",
         "sfumato evaluate restorer --images faces",
-        "sfumato evaluate restorer --images faces --restorers light,mine.onnx,GFPGANv1.4.pth --limit 40 --out report/",
+        "sfumato evaluate restorer --images faces --restorers light,gfpgan-1.4,mine.pth --limit 40 --out report/",
         "sfumato evaluate restorer --images faces --recognition mobilefacenet.ckpt --vgg vgg19.pth --json",
     ),
 )

@@ -9,6 +9,7 @@ import numpy as np
 from skimage.metrics import structural_similarity
 
 from sfumato.errors import InputError, MissingInputError
+from sfumato.evaluation.contenders import spread_evenly
 from sfumato.evaluation.judges import LikenessJudge
 from sfumato.evaluation.pipeline_steps import OURS, STEPS, Ablation, Run
 from sfumato.evaluation.statistics import Interval, Paired, compare_pairs, mean_interval
@@ -101,9 +102,7 @@ class PictureFolder:
         )
         if not found:
             raise MissingInputError(f"{self.root} holds no pictures; name another folder")
-        if self.limit is None or self.limit >= len(found):
-            return found
-        return [found[k] for k in np.linspace(0, len(found) - 1, self.limit).round().astype(int)]
+        return spread_evenly(found, self.limit)
 
     def name(self, path: Path) -> str:
         """Return a picture's path below the folder."""

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from sfumato.errors import BackendMissingError, InputError, ModelError
+from sfumato.errors import InputError
+from sfumato.evaluation.contenders import open_contenders, spread_evenly
 from sfumato.evaluation.judges import LikenessJudge, open_lite, open_vgg
 from sfumato.evaluation.perceptual import perceptual_distance
 from sfumato.evaluation.restoration import (
@@ -20,7 +19,8 @@ from sfumato.evaluation.restoration import (
 )
 from sfumato.evaluation.statistics import Interval, Paired, compare_pairs, mean_interval
 from sfumato.geometry import ALIGNED_SIZE
-from sfumato.restorers import open_restorer
+from sfumato.resolve import Opened
+from sfumato.restorers import WEIGHTS, open_restorer
 from sfumato.training.crops import list_pictures, read_picture
 from sfumato.types import Image, Transform
 
@@ -54,20 +54,12 @@ def open_restorers(
         MissingInputError: there is no such file.
         ModelError: not one of them is on this machine.
     """
-    rivals: list[RestorerRival] = []
-    missing: dict[str, str] = {}
-    for text in dict.fromkeys(asked):
-        stem = Path(text).stem if Path(text).suffix.lower() in (".onnx", ".pth", ".safetensors") else text
-        name = text if stem in [rival.name for rival in rivals] else stem
-        try:
-            opened = open_restorer(text, device, exact=exact)
-        except (ModelError, BackendMissingError) as error:
-            missing[name] = str(error)
-            continue
-        rivals.append(RestorerRival(name, opened.sha256, opened.stage))
-    if not rivals:
-        raise ModelError("; ".join(missing.values()) or "no restorer was named; name some by --restorers")
-    return rivals, missing
+
+    def opener(text: str) -> Opened[Transform]:
+        return open_restorer(text, device, exact=exact)
+
+    found, missing = open_contenders(asked, "restorer", WEIGHTS, opener)
+    return [RestorerRival(each.name, each.opened.sha256, each.opened.stage) for each in found], missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +80,7 @@ class FaceFolder:
             MissingInputError: there is none.
             InputError: one of them is not 512x512.
         """
-        paths = list_pictures(self.root)
-        if self.limit is not None and self.limit < len(paths):
-            paths = tuple(paths[k] for k in np.linspace(0, len(paths) - 1, self.limit).round().astype(int))
+        paths = spread_evenly(list_pictures(self.root), self.limit)
         return {path.name: _checked(read_picture(path), path) for path in paths}
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from sfumato.cost import SegmenterCost, measure_apart
-from sfumato.errors import BackendMissingError, InputError, ModelError
+from sfumato.errors import InputError, ModelError
+from sfumato.evaluation.contenders import Contender, open_contenders, spread_evenly
 from sfumato.evaluation.groups import find_groups, read_details
 from sfumato.evaluation.parsing_counts import (
     COUNTS,
@@ -33,7 +34,7 @@ from sfumato.evaluation.statistics import (
     sum_by_person,
 )
 from sfumato.evaluation.variants import VARIANTS, vary
-from sfumato.resolve import Opened, is_path
+from sfumato.resolve import Opened
 from sfumato.segmenters import SEGMENTERS, Segments, choose_available, open_segmenter
 from sfumato.stages.sam import SamSegmenter
 from sfumato.training.easyportrait import Pair, find_portraits, list_users, report_faults
@@ -181,34 +182,18 @@ def open_rivals(
         MissingInputError: there is no such file.
         ModelError: not one of them is on this machine.
     """
-    rivals: list[Rival] = []
-    missing: dict[str, str] = {}
-    for text in dict.fromkeys(asked):
-        name = _shown(text, [*(rival.name for rival in rivals), *missing])
-        try:
-            meant = choose_available(text)
-            opened = open_segmenter(meant, device, exact=exact)
-        except (ModelError, BackendMissingError) as error:
-            missing[name] = str(error)
-            continue
-        same = next((rival.name for rival in rivals if rival.sha256 == opened.sha256), None)
-        if same is not None:
-            missing[name] = f"it is the same file as {same}, which is measured"
-            continue
-        rivals.append(_rival(name, meant, opened))
-    if not rivals:
-        raise ModelError("; ".join(missing.values()) or "no segmenter was named; name some by --models")
-    return rivals, missing
+
+    def opener(text: str) -> Opened[Segments]:
+        return open_segmenter(text, device, exact=exact)
+
+    found, missing = open_contenders(asked, "segmenter", SEGMENTERS, opener)
+    return [_rival(contender) for contender in found], missing
 
 
-def _rival(name: str, asked: str, opened: Opened[Segments]) -> Rival:
-    return Rival(name, asked, opened.sha256, opened.stage, not isinstance(opened.stage, SamSegmenter))
-
-
-def _shown(text: str, taken: Sequence[str]) -> str:
-    """Return a file's name without folder and suffix, unless another is called so; of a model, its name."""
-    stem = Path(text).stem if is_path(text, "segmenter", SEGMENTERS) else text
-    return text if stem in taken else stem
+def _rival(contender: Contender[Segments]) -> Rival:
+    opened, asked = contender.opened, choose_available(contender.asked)  # what "auto" means may change
+    classes = not isinstance(opened.stage, SamSegmenter)
+    return Rival(contender.name, asked, opened.sha256, opened.stage, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +219,7 @@ class PortraitSet:
         portraits = find_portraits(self.root, self.split)
         if portraits.faults:
             raise InputError(f"{self.root}: {' '.join(report_faults(portraits.faults).split())}")
-        pairs = list(portraits.pairs)
-        if self.limit is None or self.limit >= len(pairs):
-            return pairs
-        places = np.linspace(0, len(pairs) - 1, self.limit).round().astype(int)
-        return [pairs[k] for k in places]
+        return spread_evenly(portraits.pairs, self.limit)
 
     def read(self, pair: Pair) -> Sample:
         """Return the picture and its labels."""
