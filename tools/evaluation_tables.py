@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.evaluation.report import spell
+from sfumato.evaluation.segmenter_comparison import MEAN
 from sfumato.evaluation.segmenter_report import HEADINGS
 from sfumato.evaluation.statistics import Interval
 from sfumato.evaluation.variants import VARIANTS
@@ -78,10 +79,10 @@ def robustness(found: Found) -> Rows:
 
 
 def classes(found: Found) -> Rows:
-    """Yield the IoU of each class, a row for each, of the models that have classes."""
+    """Yield the IoU of each class and their mean, a row for each, of the models that have classes."""
     models = {name: held for name, held in found["models"].items() if held["classes"]}
     yield ["", *models]
-    for name in CLASSES:
+    for name in (*CLASSES, MEAN):
         yield [name, *(figure(held["variants"]["plain"]["pooled"][name]["iou"]) for held in models.values())]
 
 
