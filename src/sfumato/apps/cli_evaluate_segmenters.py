@@ -1,8 +1,8 @@
 """Offer the comparison of segmenters on a terminal; it computes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +27,10 @@ from sfumato.apps.cli_pipeline import choose_settings
 from sfumato.apps.cli_report import Voice, report_waits
 from sfumato.apps.cli_train import needing_pytorch
 from sfumato.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sfumato.resolve import Opened
+    from sfumato.types import Detect
 
 NAME = "segmenters"
 """Name of the report's files, before their suffixes."""
@@ -107,11 +111,7 @@ def evaluate_segmenters(
         comparison = compare_segmenters(
             rivals, portraits, detector.stage, variants=chosen_variants, seed=seed, advance=advance
         )
-    conditions = {
-        f"detector {detector.name}": detector.sha256,
-        "precision": "float32" if settings.exact else "bfloat16 where the processor has it",
-        "left and right": "set right" if mend_sides else "as the masks have them",
-    }
+    conditions = _describe(detector, exact=settings.exact, mend_sides=mend_sides)
     summary = summarise(replace(comparison, missing=missing, costs=costs, conditions=conditions))
     pictures = show_extremes(comparison, portraits, detector.stage) if out else []
     try:
@@ -123,6 +123,15 @@ def evaluate_segmenters(
     deliver(report, voice, out, NAME, overwrite=overwrite)
     if choice is not None:
         voice.say(f"noted in {remember_segmenter(choice)}: {choice.reason}")
+
+
+def _describe(detector: "Opened[Detect]", *, exact: bool, mend_sides: bool) -> Mapping[str, str]:
+    """Return by what it was measured, apart from the models."""
+    return {
+        f"detector {detector.name}": detector.sha256,
+        "precision": "float32" if exact else "bfloat16 where the processor has it",
+        "left and right": "set right" if mend_sides else "as the masks have them",
+    }
 
 
 def _choose_variants(names: str | None) -> Sequence[str]:
