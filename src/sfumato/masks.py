@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from sfumato.fields import blur, grow_rows, luma, shrink, strips
-from sfumato.types import Image, Mask
+from sfumato.types import Image, Mask, Touches
 
 GUIDE_SIDE = 768
 """Longer side in pixels at which the coefficients of the guided filter are computed."""
@@ -57,3 +57,13 @@ def feather_mask(mask: Mask, *, sigma: float) -> Mask:
     for rows in strips(mask.shape[0]):
         np.clip(grow_rows(small, rows, mask.shape), 0, 1, out=feathered[slice(*rows)])
     return feathered
+
+
+def touch_up(mask: Mask, touches: Touches) -> None:
+    """Add to the mask, and take from it, what a hand has drawn, in place: mask + weight * (keep - mask)."""
+    for rows in strips(mask.shape[0]):
+        keep, weight = (
+            np.clip(grow_rows(field, rows, mask.shape), 0, 1) for field in (touches.keep, touches.weight)
+        )
+        part = mask[slice(*rows)]
+        part += weight * (keep - part)

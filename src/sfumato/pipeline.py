@@ -1,33 +1,44 @@
 """Order the steps from photo to painting and build them from settings; each step's work is done elsewhere."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, Unpack
 
 import numpy as np
 
-from sfumato.backends import check_device
+from sfumato.choice import choose_faces
+from sfumato.clock import Clock, OnStage
 from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights, paste
 from sfumato.edges import EDGES, SKIN_SIDE, Edge, choose_edge
-from sfumato.errors import InputError, SettingsError
-from sfumato.faces import open_detector, open_recogniser
+from sfumato.errors import InputError
 from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
 from sfumato.io import PictureSource, picture_from
-from sfumato.restorers import open_restorer
-from sfumato.result import Result
+from sfumato.masks import touch_up
+from sfumato.opening import Stages, open_stages
+from sfumato.result import Result, make_layers
 from sfumato.seam import Seam, measure_seam
-from sfumato.segmenters import open_segmenter
-from sfumato.settings import Options, Settings, make_settings, parse_faces
+from sfumato.settings import Options, Settings, make_settings
 from sfumato.stages.restore import FaceRestoration, enhance_faces, restore_faces
 from sfumato.stages.segment import Parsing, face_extent
-from sfumato.styles import open_style
-from sfumato.types import CLASSES, FACE_CLASSES, Compare, Detect, Face, Image, Labels, Layers, Mask, Transform
+from sfumato.types import (
+    CLASSES,
+    FACE_CLASSES,
+    Compare,
+    Detect,
+    Face,
+    Image,
+    Labels,
+    Mask,
+    Touches,
+    Transform,
+)
 
 Segment: TypeAlias = Callable[[Image, Sequence[Face]], Parsing]
 Restore: TypeAlias = Callable[[Image, Sequence[Face]], tuple[Image, tuple[FaceRestoration, ...]]]
+
+STAGES = ("read", "detect", "restore", "segment", "stylize", "blend", "measure")
+"""Names of the stages of `Pipeline.stylize`, in their order."""
 
 COMPARED_SIZE = 256
 """Side in pixels of the aligned crops by which likeness is measured."""
@@ -64,56 +75,65 @@ class Pipeline:
         """Return the painted picture of an sRGB array; see `stylize` for everything else."""
         return self.stylize(image, mask=mask).image
 
-    def stylize(self, source: PictureSource, *, mask: Mask | None = None, layers: bool = False) -> Result:
+    def stylize(
+        self,
+        source: PictureSource,
+        *,
+        mask: Mask | None = None,
+        touches: Touches | None = None,
+        layers: bool = False,
+        on_stage: OnStage | None = None,
+    ) -> Result:
         """Paint one picture and keep the person as the settings say.
 
         A picture without a face is no error: it is painted whole, and the result says so.
 
         Args:
             mask: keep the photo where this HxW mask is 1, instead of finding the face.
+            touches: what a hand adds to the mask and takes from it.
             layers: also hold the picture after each step, at the cost of memory.
+            on_stage: is called with the name of each stage before it begins, one of `STAGES`; what it raises ends the
+                work, which is how to give up between stages.
 
         Raises:
             InputError: the source is no usable picture, or the mask is of another size.
-            SettingsError: a face number of the settings is not in the picture.
+            SettingsError: a face of the settings is not in the picture.
         """
-        timings: dict[str, float] = {}
-        with _timed(timings, "read"):
+        clock = Clock(on_stage)
+        with clock.stage("read"):
             original = picture_from(source)
         image = original.image
         _check_mask(mask, image)
-        with _timed(timings, "detect"):
+        with clock.stage("detect"):
             faces = tuple(self.detect_faces(image))
-        kept = choose_faces(faces, self.settings.faces)
-        with _timed(timings, "restore"):
-            restored, restorations = self._restored(image, [faces[k] for k in kept])
-        pasting = self.settings.blend == "paste"
-        with _timed(timings, "segment"):
-            seen = restored if pasting else image  # the paper segments the enhanced picture (section 2.1)
+        kept = choose_faces(faces, self.settings.faces, image.shape)
+        chosen = {k: faces[k] for k in kept}
+        with clock.stage("restore"):
+            restored, restorations = self._restored(image, list(chosen.values()))
+        with clock.stage("segment"):
+            seen = (
+                restored if self.settings.blend == "paste" else image
+            )  # the paper's section 2.1: the enhanced one
             parsing = self._parsing(seen, faces) if mask is None else None
-            alpha = self._coverage(image, parsing, kept) if mask is None else np.asarray(mask, np.float32)
-        with _timed(timings, "stylize"):
+            alpha = self._coverage(image, parsing, kept) if mask is None else np.array(mask, np.float32)
+        with clock.stage("stylize"):
             painted = self._painted(image)
-        chosen = [faces[k] for k in kept]
-        with _timed(timings, "blend"):
-            if pasting:
-                result = paste(painted, restored, alpha)
-            else:
-                if parsing is not None:
-                    self._draw_edges(alpha, painted, restored, parsing, {k: faces[k] for k in kept})
-                target = None if layers or np.may_share_memory(painted, image) else painted
-                part = Kept(restored, alpha, _typical_extent(chosen, image))
-                result = melt(painted, part, paint=self.settings.paint, out=target)
-                if parsing is not None and self.settings.paint:
-                    self._keep_eyes(result, restored, alpha, parsing, {k: faces[k] for k in kept})
-        with _timed(timings, "measure"):
-            seams = tuple(_seam(image, result, alpha, face) for face in chosen)
-            alike = (
-                () if self.likeness is None else tuple(self._alike(image, result, face) for face in chosen)
-            )
-        steps = _layers(image, restored, painted, alpha, result) if layers else {}
+        with clock.stage("blend"):
+            self._finish_mask(alpha, painted, restored, parsing, chosen)
+            if touches is not None:
+                touch_up(alpha, touches)
+            part = Kept(restored, alpha, _typical_extent(list(chosen.values()), image))
+            held = layers or np.may_share_memory(painted, image)
+            result = self._blended(painted, part, None if held else painted)
+            self._keep_eyes(result, restored, alpha, parsing, chosen)
+        with clock.stage("measure"):
+            seams = tuple(_seam(image, result, alpha, face) for face in chosen.values())
+            alike = self._likenesses(image, result, chosen.values())
+        steps = make_layers(image, restored, painted, alpha, result) if layers else {}
         picture = replace(original, image=result)
-        return Result(picture, faces, kept, restorations, alike, seams, alpha, steps, timings, self.models)
+        return Result(
+            picture, faces, kept, restorations, alike, seams, alpha, steps, clock.timings, self.models
+        )
 
     def detect(self, source: PictureSource) -> tuple[Face, ...]:
         """Return the faces of a picture, best score first."""
@@ -156,10 +176,15 @@ class Pipeline:
             return np.zeros(image.shape[:2], np.float32)
         return parsing.coverage(self.settings.class_strengths, kept)
 
-    def _draw_edges(
-        self, alpha: Mask, painted: Image, photo: Image, parsing: Parsing, kept: Mapping[int, Face]
+    def _finish_mask(
+        self, alpha: Mask, painted: Image, photo: Image, parsing: Parsing | None, kept: Mapping[int, Face]
     ) -> None:
-        """Draw the edges of the mask, in place: of each face as it shows least, of persons as those of the picture."""
+        """Draw the edges of the mask, in place: of each face as it shows least, of persons as those of the picture.
+
+        A mask of the user's own, and one that is pasted, has its edges already.
+        """
+        if parsing is None or self.settings.blend == "paste":
+            return
         strengths = self.settings.class_strengths
         edges = [replace(edge, feather=edge.feather * self.settings.feather) for edge in self.edges]
         if strengths[1] > 0:
@@ -175,16 +200,25 @@ class Pipeline:
             edge = choose_edge(painted[place], part, beyond, paint=self.settings.paint, edges=edges)
             np.maximum(alpha[place], edge.draw(part, beyond), out=alpha[place])
 
-    def _alike(self, image: Image, result: Image, face: Face) -> float:
-        """Return how much a face of the result looks like that of the photo."""
-        assert self.likeness is not None  # asked for only then
-        matrix = face_affine(face.points, COMPARED_SIZE)
-        return self.likeness(align(image, matrix, COMPARED_SIZE), align(result, matrix, COMPARED_SIZE))
+    def _blended(self, painted: Image, kept: Kept, out: Image | None) -> Image:
+        if self.settings.blend == "paste":
+            return paste(painted, kept.photo, kept.mask)
+        return melt(painted, kept, paint=self.settings.paint, out=out)
+
+    def _likenesses(self, image: Image, result: Image, faces: Iterable[Face]) -> tuple[float, ...]:
+        """Return how much each face of the result looks like that of the photo; nothing where nothing can tell."""
+        if self.likeness is None:
+            return ()
+        matrices = [face_affine(face.points, COMPARED_SIZE) for face in faces]
+        crops = ([align(whole, matrix, COMPARED_SIZE) for whole in (image, result)] for matrix in matrices)
+        return tuple(self.likeness(photo, painted) for photo, painted in crops)
 
     def _keep_eyes(
-        self, result: Image, photo: Image, alpha: Mask, parsing: Parsing, kept: Mapping[int, Face]
+        self, result: Image, photo: Image, alpha: Mask, parsing: Parsing | None, kept: Mapping[int, Face]
     ) -> None:
-        """Give the eyes that are kept the colour they had, in place."""
+        """Give the eyes that are kept the colour they had, in place; what is pasted or not painted has it already."""
+        if parsing is None or self.settings.blend == "paste" or not self.settings.paint:
+            return
         _, grain = paint_weights(self.settings.paint)
         for index, face in kept.items():
             place = _around_eyes(face, photo)
@@ -212,25 +246,6 @@ def _seam(image: Image, result: Image, mask: Mask, face: Face) -> Seam | None:
     return measure_seam(image[place], result[place], mask[place], extent=face_extent(face))
 
 
-def choose_faces(faces: Sequence[Face], which: str) -> tuple[int, ...]:
-    """Return the indices of the faces that `which` names: all, largest, or numbers counted from 1.
-
-    Raises:
-        SettingsError: there is no face of that number.
-    """
-    wanted = parse_faces(which)
-    if wanted == "all":
-        return tuple(range(len(faces)))
-    if wanted == "largest":
-        return (max(range(len(faces)), key=lambda k: faces[k].size),) if faces else ()
-    for number in wanted:
-        if number > len(faces):
-            raise SettingsError(
-                f"face {number} was asked for, but {len(faces)} were found; see: sfumato detect"
-            )
-    return tuple(number - 1 for number in wanted)
-
-
 def _check_mask(mask: Mask | None, image: Image) -> None:
     if mask is not None and mask.shape != image.shape[:2]:
         (h, w), (height, width) = mask.shape, image.shape[:2]
@@ -245,19 +260,6 @@ def _typical_extent(faces: Sequence[Face], image: Image) -> float:
     return float(np.median(extents)) if extents else min(image.shape[:2]) / 3
 
 
-def _layers(image: Image, restored: Image, painted: Image, mask: Mask, result: Image) -> Layers:
-    shown = np.rint(255 * mask).astype(np.uint8)
-    grey = np.repeat(shown[..., None], 3, axis=2)
-    return {"original": image, "restored": restored, "painted": painted, "mask": grey, "result": result}
-
-
-@contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    timings[stage] = time.perf_counter() - start
-
-
 def build_pipeline(settings: Settings | None = None) -> Pipeline:
     """Return a pipeline for the settings; files are verified now, networks load when first used.
 
@@ -268,36 +270,27 @@ def build_pipeline(settings: Settings | None = None) -> Pipeline:
         ModelError: a model is not on this machine, or its file is damaged.
     """
     chosen = settings or make_settings()
-    device = check_device(chosen.device)
-    detector = open_detector(chosen.detector, device, exact=chosen.exact)
-    recogniser = open_recogniser(chosen.recogniser, device, exact=chosen.exact)
-    segmenter = open_segmenter(chosen.segmenter, device, exact=chosen.exact)
-    restorer = open_restorer(chosen.restorer, device, exact=chosen.exact)
-    style = open_style(chosen.style, device, exact=chosen.exact)
+    return assemble(open_stages(chosen), chosen)
 
-    embedded = (
-        recogniser if chosen.recogniser == "light" else open_recogniser("light", device, exact=chosen.exact)
-    )
+
+def assemble(stages: Stages, settings: Settings) -> Pipeline:
+    """Return the pipeline of stages that are open; its settings need not be all that the stages were opened for."""
     restore: Restore = partial(
-        restore_faces, restorer=restorer.stage, strength=chosen.restore, likeness=embedded.stage
+        restore_faces,
+        restorer=stages.restorer.stage,
+        strength=settings.restore,
+        likeness=stages.guard.stage,
     )
-    if chosen.blend == "paste":
-        restore = partial(enhance_faces, restorer=restorer.stage, strength=chosen.restore)
+    if settings.blend == "paste":
+        restore = partial(enhance_faces, restorer=stages.restorer.stage, strength=settings.restore)
     return Pipeline(
-        detect_faces=detector.stage,
+        detect_faces=stages.detector.stage,
         restore=restore,
-        paint=style.stage,
-        segment_faces=segmenter.stage,
-        settings=chosen,
-        likeness=recogniser.stage,
-        models={
-            **{
-                opened.name: opened.sha256
-                for opened in (detector, segmenter, restorer, recogniser, embedded, style)
-            },
-            **segmenter.also,
-            **style.also,
-        },
+        paint=stages.style.stage,
+        segment_faces=stages.segmenter.stage,
+        settings=settings,
+        likeness=stages.recogniser.stage,
+        models=stages.models,
     )
 
 

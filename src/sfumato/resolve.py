@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from sfumato.conversion import read_weights
 from sfumato.errors import SettingsError
 from sfumato.registry import ModelFile, ModelSpec, Task, load_registry
-from sfumato.settings import did_you_mean
+from sfumato.settings_parsing import did_you_mean
 from sfumato.store import find_model, known_models, open_stored
 
 WORDS: Mapping[Task, str] = {

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from sfumato.io import Picture, write_picture
 from sfumato.seam import Seam
 from sfumato.stages.restore import FaceRestoration
@@ -90,3 +92,10 @@ def describe_face(face: Face) -> dict[str, object]:
         "landmarks": [[round(x, 2), round(y, 2)] for x, y in face.landmarks],
         "score": round(face.score, 4),
     }
+
+
+def make_layers(original: Image, restored: Image, painted: Image, mask: Mask, result: Image) -> Layers:
+    """Return the picture after each step, the mask as a grey picture."""
+    shown = np.rint(255 * mask).astype(np.uint8)
+    grey = np.repeat(shown[..., None], 3, axis=2)
+    return {"original": original, "restored": restored, "painted": painted, "mask": grey, "result": result}

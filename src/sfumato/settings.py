@@ -1,6 +1,5 @@
 """Hold every choice a user can make and refuse those that mean nothing; the only reader of environment and TOML."""
 
-import difflib
 import json
 import os
 import tomllib
@@ -10,24 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, Unpack, get_args
 
 from sfumato.errors import SettingsError
-from sfumato.types import CLASSES, FACE_CLASSES
+from sfumato.settings_parsing import ClassStrengths, check_range, did_you_mean, parse_faces, parse_preserve
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 Blend: TypeAlias = Literal["melt", "paste"]
-ClassStrengths: TypeAlias = tuple[float, ...]
-"""How far each of the nine EasyPortrait classes keeps its photo, 0..1."""
-
-CLASS_GROUPS: Mapping[str, tuple[int, ...]] = {
-    "face": FACE_CLASSES,
-    "person": (1, *FACE_CLASSES),
-    "none": (),
-    "brows": (3, 4),
-    "eyes": (5, 6),
-    **{name: (index,) for index, name in enumerate(CLASSES) if name not in ("background", "person")},
-}
-"""What can be named in `preserve`, and the class ids that each name stands for."""
-
-
 CHOSEN_SEGMENTER = "chosen_segmenter"
 """Key of the user's configuration under which the segmenter is noted that "auto" means."""
 
@@ -93,7 +78,8 @@ class Settings:
             `paint` and `feather` then mean nothing, and `restore` is the part of the restored face in what is pasted.
         paint: 0..1, how far the kept face is painted: 0 is the restored photo, 1 the painting.
         feather: 0..10, width of the soft edge, in units of 1.5 % of the face.
-        faces: all, largest, or numbers as `sfumato detect` counts them: "1,3".
+        faces: all, largest, numbers as `sfumato detect` counts them: "1,3", or places in the picture as parts of its
+            width and height: "0.25:0.4", which mean the same face at every size.
         device: auto, cpu, cuda or mps.
         exact: compute in float32 on every machine, slower; otherwise bfloat16 where the processor has it.
 
@@ -118,10 +104,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse what means nothing."""
-        _check_range("strength", self.strength, 1.0)
-        _check_range("restore", self.restore, 1.0)
-        _check_range("paint", self.paint, 1.0)
-        _check_range("feather", self.feather, 10.0)
+        check_range("strength", self.strength, 1.0)
+        check_range("restore", self.restore, 1.0)
+        check_range("paint", self.paint, 1.0)
+        check_range("feather", self.feather, 10.0)
         if self.device not in get_args(Device):
             raise SettingsError(f"unknown device '{self.device}'; use auto, cpu, cuda or mps")
         if self.blend not in get_args(Blend):
@@ -251,68 +237,6 @@ def _checked_options(loaded: Mapping[str, object], path: Path | None) -> Options
             raise SettingsError(f"{path}: '{name}' must be of type {wanted.__name__}")
         options[name] = number  # type: ignore[literal-required]  # the name was just checked
     return options
-
-
-def parse_preserve(text: str) -> ClassStrengths:
-    """Return the strength of each of the nine classes that `text` names.
-
-    >>> parse_preserve("eyes,skin=0.5")
-    (0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
-    """
-    strengths = [0.0] * len(CLASSES)
-    for part in text.split(","):
-        name, _, number = part.strip().partition("=")
-        if name not in CLASS_GROUPS:
-            raise SettingsError(
-                f"unknown class '{name}' to preserve{did_you_mean(name, CLASS_GROUPS)}; use {', '.join(CLASS_GROUPS)}"
-            )
-        strength = _parse_strength(name, number) if number else 1.0
-        for index in CLASS_GROUPS[name]:
-            strengths[index] = strength
-    return tuple(strengths)
-
-
-def _parse_strength(name: str, number: str) -> float:
-    try:
-        strength = float(number)
-    except ValueError as error:
-        raise SettingsError(f"strength '{number}' of '{name}' is not a number; use 0 to 1") from error
-    _check_range(f"strength of '{name}'", strength, 1.0)
-    return strength
-
-
-def parse_faces(text: str) -> Literal["all", "largest"] | tuple[int, ...]:
-    """Return all, largest, or the numbers of faces, counted from 1.
-
-    >>> parse_faces("1,3")
-    (1, 3)
-    """
-    if text == "all":
-        return "all"
-    if text == "largest":
-        return "largest"
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise SettingsError(f"faces '{text}' is neither all, largest nor numbers such as 1,3") from error
-    if min(numbers) < 1:
-        raise SettingsError(f"faces '{text}': faces are counted from 1")
-    return numbers
-
-
-def _check_range(name: str, value: float, highest: float) -> None:
-    if not 0.0 <= value <= highest:
-        raise SettingsError(f"{name} is {value}; use 0 to {highest:g}")
-
-
-def did_you_mean(name: str, known: Mapping[str, object]) -> str:
-    """Return a phrase that suggests the nearest known name, or nothing.
-
-    >>> did_you_mean("mone", {"monet": 1})
-    "; did you mean 'monet'?"
-    """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def read_choices(path: Path) -> Mapping[str, object]:

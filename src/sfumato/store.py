@@ -18,7 +18,8 @@ from typing import Any
 from sfumato.download import Progress, Remote, digest_of, fetch
 from sfumato.errors import DownloadError, LicenceError, ModelError, OutputError, SettingsError
 from sfumato.registry import SETS, ModelFile, ModelSpec, Task, is_sha256, load_registry, make_spec, model_path
-from sfumato.settings import cache_folder, did_you_mean, is_offline, mirror
+from sfumato.settings import cache_folder, is_offline, mirror
+from sfumato.settings_parsing import did_you_mean
 from sfumato.store_tables import LICENCES, PINS, change_table, read_table, write_json
 
 RECORD = "model.json"

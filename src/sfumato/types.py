@@ -77,6 +77,19 @@ class Face:
         return np.asarray(self.landmarks, dtype=np.float32)
 
 
+@dataclass(frozen=True, slots=True)
+class Touches:
+    """What a hand adds to the mask of what is kept, and takes from it; at any size, enlarged to that of the picture.
+
+    Attributes:
+        keep: hxw, 1 where the photo is to be kept and 0 where it is to be painted.
+        weight: hxw, how far `keep` counts: 0 leaves what was found.
+    """
+
+    keep: Mask
+    weight: Mask
+
+
 Detect: TypeAlias = Callable[[Image], Sequence[Face]]
 """Find faces, best score first."""
 

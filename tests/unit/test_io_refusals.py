@@ -33,9 +33,11 @@ from sfumato.io import (
     Picture,
     encode_picture,
     format_of,
+    measure_picture,
     picture_from,
     read_mask,
     read_picture,
+    read_touches,
 )
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF")
@@ -48,7 +50,7 @@ def whole(format: str) -> bytes:
     return encode_picture(Picture(image), format=format)
 
 
-def saved(image: PIL.Image.Image, format: str, **options: Any) -> bytes:
+def saved(image: PIL.Image.Image, format: str = "PNG", **options: Any) -> bytes:
     buffer = BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
@@ -307,3 +309,22 @@ def test_a_mask_that_is_no_picture_is_refused() -> None:
 def test_a_suffix_without_a_format_is_refused() -> None:
     with pytest.raises(OutputError, match=re.escape("no picture format for out.gif; end the name in .jpg")):
         format_of(Path("some/out.gif"))
+
+
+def test_touches_without_transparency_are_refused() -> None:
+    with pytest.raises(InputError, match="the picture of touches has no transparency; draw white and black"):
+        read_touches(saved(PIL.Image.new("RGB", (32, 32))))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_size_is_read_without_decoding(format: str) -> None:
+    data = saved(PIL.Image.new("RGB", (40, 24)), format)
+    assert measure_picture(data) == (24, 40)
+    with pytest.raises(PictureTooLargeError, match="the picture has 40x24 pixels"):
+        measure_picture(data, limits=Limits(pixels=900))
+
+
+def test_a_cut_file_still_tells_its_size() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = saved(PIL.Image.fromarray(noise))
+    assert measure_picture(data[: len(data) // 2]) == (64, 64)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError
-from sfumato.io import encode_labels, picture_from, read_mask, read_picture, write_labels
+from sfumato.io import encode_labels, picture_from, read_mask, read_picture, read_touches, write_labels
 
 seeds = st.integers(0, 2**31)
 
@@ -231,3 +231,13 @@ def test_labels_of_another_shape_or_type_are_refused() -> None:
         encode_labels(np.zeros((4, 4), np.int64))
     with pytest.raises(InputError, match="make them HxW, uint8"):
         encode_labels(np.zeros((4, 4, 1), np.uint8))
+
+
+def test_touches_tell_what_to_keep_and_how_far() -> None:
+    drawing = PIL.Image.new("RGBA", (32, 16))
+    drawing.paste((255, 255, 255, 255), (0, 0, 8, 16))
+    drawing.paste((0, 0, 0, 51), (8, 0, 16, 16))
+    touches = read_touches(saved(drawing))
+    assert (touches.keep[0, 0], touches.weight[0, 0]) == (1, 1)
+    assert (touches.keep[0, 8], touches.weight[0, 8]) == (0, pytest.approx(0.2))
+    assert touches.weight[:, 16:].max() == 0

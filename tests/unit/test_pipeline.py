@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from skimage import data
 
 import sfumato
+from sfumato.choice import choose_faces
 from sfumato.errors import BackendMissingError, InputError, OutputExistsError, SettingsError
 from sfumato.geometry import FFHQ_TEMPLATE
-from sfumato.pipeline import Pipeline, build_pipeline, choose_faces
+from sfumato.pipeline import STAGES, Pipeline, build_pipeline
 from sfumato.settings import Options, Settings
 from sfumato.stages.restore import FaceRestoration, restore_faces
 from sfumato.stages.segment import Parsing, View
-from sfumato.types import Face, Image
+from sfumato.types import Face, Image, Touches
 
 
 def face_at(x: float, y: float, scale: float) -> Face:
@@ -33,6 +34,7 @@ def face_at(x: float, y: float, scale: float) -> Face:
 
 
 FACES = (face_at(60, 60, 0.2), face_at(170, 70, 0.3))
+SHAPE = (140, 240)
 
 
 def brighten(image: Image, faces: Sequence[Face]) -> tuple[Image, tuple[FaceRestoration, ...]]:
@@ -155,12 +157,80 @@ def test_only_the_chosen_face_is_kept() -> None:
 
 
 def test_faces_are_chosen_by_number_or_size() -> None:
-    assert choose_faces(FACES, "all") == (0, 1)
-    assert choose_faces(FACES, "largest") == (1,)
-    assert choose_faces((), "largest") == ()
-    assert choose_faces(FACES, "2,1") == (1, 0)
+    assert choose_faces(FACES, "all", SHAPE) == (0, 1)
+    assert choose_faces(FACES, "largest", SHAPE) == (1,)
+    assert choose_faces((), "largest", SHAPE) == ()
+    assert choose_faces(FACES, "2,1", SHAPE) == (1, 0)
     with pytest.raises(SettingsError, match="face 3 was asked for, but 2 were found"):
-        choose_faces(FACES, "1,3")
+        choose_faces(FACES, "1,3", SHAPE)
+
+
+def test_a_place_means_the_face_nearest_to_it_at_every_size() -> None:
+    assert choose_faces(FACES, "0.25:0.43", SHAPE) == (0,)
+    assert choose_faces(FACES, "0.71:0.5", SHAPE) == (1,)
+    assert choose_faces(FACES, "0.71:0.5,1,0.7:0.49", SHAPE) == (1, 0)
+    with pytest.raises(SettingsError, match=r"no face was found at 0.5:0.99; see: sfumato detect"):
+        choose_faces(FACES, "0.5:0.99", SHAPE)
+
+
+@given(st.sampled_from([0, 1]), st.floats(-0.9, 0.9), st.floats(-0.9, 0.9))
+def test_every_place_in_a_face_means_it_where_faces_lie_apart(index: int, right: float, down: float) -> None:
+    x0, y0, x1, y1 = FACES[index].box
+    x, y = (x0 + x1 + right * (x1 - x0)) / 2, (y0 + y1 + down * (y1 - y0)) / 2
+    x, y = np.clip(x / SHAPE[1], 0, 1), np.clip(y / SHAPE[0], 0, 1)
+    assert choose_faces(FACES, f"{x}:{y}", SHAPE) == (index,)
+
+
+def drawn(keep: float, weight: float) -> Touches:
+    """Return strokes over the left half of the picture, at a quarter of its size."""
+    half = np.zeros((35, 60), np.float32)
+    half[:, :30] = weight
+    return Touches(np.full_like(half, keep), half)
+
+
+@given(st.integers(0, 1000))
+def test_touches_without_weight_change_nothing(seed: int) -> None:
+    image, pipeline = picture(seed), simple_pipeline()
+    touched = pipeline.stylize(image, touches=drawn(1, 0))
+    np.testing.assert_array_equal(touched.image, pipeline.stylize(image).image)
+
+
+@pytest.mark.parametrize("blend", ["melt", "paste"])
+def test_touches_add_to_the_mask_and_take_from_it(blend: str) -> None:
+    image, pipeline = picture(4), simple_pipeline(blend=blend, paint=0.0)
+    added, taken = (pipeline.stylize(image, touches=drawn(keep, 1)) for keep in (1, 0))
+    there, beyond = np.s_[:, :112], np.s_[:, 128:]
+    assert added.mask[there].min() == 1
+    np.testing.assert_array_equal(added.image[there], brighten(image, FACES)[0][there])
+    np.testing.assert_array_equal(taken.image[there], 255 - image[there])
+    np.testing.assert_array_equal(added.mask[beyond], taken.mask[beyond])
+
+
+def test_touches_go_over_a_mask_of_ones_own_and_leave_it_as_it_was() -> None:
+    image, mask = picture(5), np.ones((140, 240), np.float32)
+    result = simple_pipeline().stylize(image, mask=mask, touches=drawn(0, 1))
+    assert result.mask[:, :112].max() == 0
+    assert mask.min() == 1
+
+
+def test_stages_are_announced_in_their_order_and_one_may_end_the_work() -> None:
+    told: list[str] = []
+    simple_pipeline().stylize(picture(0), on_stage=told.append)
+    assert tuple(told) == STAGES
+
+    def give_up(stage: str) -> None:
+        if stage == "stylize":
+            raise KeyboardInterrupt
+
+    painted: list[Image] = []
+
+    def paint(image: Image) -> Image:
+        painted.append(image)
+        return image
+
+    with pytest.raises(KeyboardInterrupt):
+        replace(simple_pipeline(), paint=paint).stylize(picture(0), on_stage=give_up)
+    assert not painted
 
 
 def test_layers_are_held_only_when_asked_for() -> None:
@@ -192,8 +262,7 @@ def test_the_report_holds_all_but_pixels() -> None:
     assert report["size"] == [240, 140]
     assert report["models"] == {"tiny": "0" * 64}
     assert [face["kept"] for face in report["faces"]] == [True, True]  # type: ignore[attr-defined]
-    stages = {"read", "detect", "restore", "segment", "stylize", "blend", "measure"}
-    assert set(report["timings"]) == stages  # type: ignore[call-overload]
+    assert set(report["timings"]) == set(STAGES)  # type: ignore[call-overload]
     measured = {"kept_area", "sharpness", "restoration", "restoration_turned_down", "likeness", "seam"}
     assert set(report["scores"]) == measured  # type: ignore[call-overload]
 

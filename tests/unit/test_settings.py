@@ -1,5 +1,6 @@
 """What settings accept, refuse and read from the user's file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.errors import SettingsError
-from sfumato.settings import (
-    CLASS_GROUPS,
-    Options,
-    Settings,
-    did_you_mean,
-    make_settings,
-    parse_faces,
-    parse_preserve,
-    read_defaults,
-)
+from sfumato.settings import Options, Settings, make_settings, read_defaults
+from sfumato.settings_parsing import CLASS_GROUPS, Spot, did_you_mean, parse_faces, parse_preserve
 
 
 @given(st.sampled_from(sorted(CLASS_GROUPS)), st.floats(0, 1))
@@ -46,7 +39,7 @@ def test_background_is_never_preserved() -> None:
         ({"preserve": "skim"}, "unknown class 'skim' to preserve; did you mean 'skin'"),
         ({"preserve": "skin=much"}, "strength 'much' of 'skin' is not a number"),
         ({"preserve": "skin=2"}, "strength of 'skin' is 2.0; use 0 to 1"),
-        ({"faces": "both"}, "faces 'both' is neither all, largest nor numbers"),
+        ({"faces": "both"}, "faces 'both' is neither all, largest, numbers such as 1,3 nor places such as"),
         ({"faces": "0"}, "faces are counted from 1"),
         ({"device": "tpu"}, "unknown device 'tpu'; use auto, cpu, cuda or mps"),
     ],
@@ -61,6 +54,27 @@ def test_face_numbers_are_parsed() -> None:
     assert parse_faces("all") == "all"
     assert parse_faces("largest") == "largest"
     assert parse_faces("2,5") == (2, 5)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=4))
+def test_places_of_faces_are_parsed(places: list[tuple[float, float]]) -> None:
+    text = ",".join(f"{x}:{y}" for x, y in places)
+    assert parse_faces(text) == tuple(Spot(x, y) for x, y in places)
+
+
+@pytest.mark.parametrize(
+    ("faces", "message"),
+    [
+        ("0", "faces '0': faces are counted from 1"),
+        ("left", "faces 'left' is neither all, largest, numbers such as 1,3 nor places such as 0.25:0.4"),
+        ("0.2:0.3:0.4", "is neither"),
+        ("0.2:1.5", "place '0.2:1.5' of a face is 1.5; use 0 to 1"),
+        ("0.2:nan", "place '0.2:nan' of a face is nan; use 0 to 1"),
+    ],
+)
+def test_faces_that_mean_nothing_are_refused(faces: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(message)):
+        Settings(faces=faces)
 
 
 def test_nothing_is_suggested_for_a_name_unlike_any_other() -> None:

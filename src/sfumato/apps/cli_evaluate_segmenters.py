@@ -141,7 +141,7 @@ def _choose_variants(names: str | None) -> Sequence[str]:
         SettingsError: one of them is unknown.
     """
     from sfumato.evaluation.variants import VARIANTS
-    from sfumato.settings import did_you_mean
+    from sfumato.settings_parsing import did_you_mean
 
     if names is None:
         return tuple(VARIANTS)

@@ -179,7 +179,8 @@ FacesOption: TypeAlias = Annotated[
     str | None,
     _option(
         "--faces",
-        text="Faces to keep: all, largest, or numbers as detect counts them: 1,3.",
+        text="Faces to keep: all, largest, numbers as detect counts them: 1,3, or places: 0.25:0.4 is a quarter from "
+        "the left, four tenths from the top.",
         panel=PAINTING,
         default=DEFAULTS.faces,
     ),

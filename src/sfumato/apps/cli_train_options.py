@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 import typer
 
 from sfumato.errors import SettingsError
-from sfumato.settings import did_you_mean, read_choices
+from sfumato.settings import read_choices
+from sfumato.settings_parsing import did_you_mean
 
 Chosen = TypeVar("Chosen")
 

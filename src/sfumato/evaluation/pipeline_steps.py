@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sfumato.pipeline import Pipeline, Segment, choose_faces
+from sfumato.choice import choose_faces
+from sfumato.pipeline import Pipeline, Segment
 from sfumato.result import Result
 from sfumato.seam import Seam
 from sfumato.settings import Settings
@@ -80,7 +81,7 @@ class Ablation:
     def run(self, image: Image) -> Run:
         """Take every step with a picture; what several steps need - faces, painting, enhanced photo - is made once."""
         faces, finding = _clocked(lambda: tuple(self.ours.detect_faces(image)))
-        kept = tuple(faces[k] for k in choose_faces(faces, self.ours.settings.faces))
+        kept = tuple(faces[k] for k in choose_faces(faces, self.ours.settings.faces, image.shape))
         if not kept:
             return Run((), {})
         painted, painting = _clocked(lambda: self.ours.paint(image))

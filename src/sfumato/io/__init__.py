@@ -3,7 +3,15 @@
 from sfumato.io.encoding import encode_labels, encode_picture
 from sfumato.io.formats import PICTURE_SUFFIXES, format_of
 from sfumato.io.picture import Limits, Metadata, Picture
-from sfumato.io.reading import PictureSource, picture_from, read_mask, read_picture
+from sfumato.io.reading import (
+    PictureSource,
+    Source,
+    measure_picture,
+    picture_from,
+    read_mask,
+    read_picture,
+    read_touches,
+)
 from sfumato.io.writing import refuse_existing, write_bytes, write_labels, write_picture
 
 __all__ = [
@@ -12,12 +20,15 @@ __all__ = [
     "Metadata",
     "Picture",
     "PictureSource",
+    "Source",
     "encode_labels",
     "encode_picture",
     "format_of",
+    "measure_picture",
     "picture_from",
     "read_mask",
     "read_picture",
+    "read_touches",
     "refuse_existing",
     "write_bytes",
     "write_labels",

@@ -84,6 +84,22 @@ def decode(stream: BinaryIO, limits: Limits, name: str) -> tuple[PIL.Image.Image
     Raises:
         InputError: not a picture, truncated, an animation, too small or too large.
     """
+    image, format = _open_checked(stream, limits, name)
+    with decoding(name):
+        image.load()
+    return image, format
+
+
+def read_size(stream: BinaryIO, limits: Limits, name: str) -> tuple[int, int]:
+    """Return (width, height) as the header says, after all checks that need no pixels.
+
+    Raises:
+        InputError: not a picture, damaged at its beginning, an animation, too small or too large.
+    """
+    return _open_checked(stream, limits, name)[0].size
+
+
+def _open_checked(stream: BinaryIO, limits: Limits, name: str) -> tuple[PIL.Image.Image, str]:
     format = _format(stream, name)
     with decoding(name):
         image = _PLUGINS[format](stream)
@@ -91,7 +107,6 @@ def decode(stream: BinaryIO, limits: Limits, name: str) -> tuple[PIL.Image.Image
         _refuse_frames(image, format, name)
         if isinstance(image, TiffImageFile):
             _refuse_odd_tiff(image, name)
-        image.load()
     return image, format
 
 

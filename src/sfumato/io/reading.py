@@ -12,12 +12,12 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from sfumato.errors import InputError, MissingInputError, PictureTooLargeError
-from sfumato.io.decoding import check_size, decode, decoding
+from sfumato.io.decoding import check_size, decode, decoding, read_size
 from sfumato.io.formats import FORMATS
 from sfumato.io.metadata import exif_of, metadata_of, orientation_of
 from sfumato.io.picture import Limits, Picture, shown
 from sfumato.io.pixels import upright_srgb
-from sfumato.types import Image, Mask
+from sfumato.types import Image, Mask, Touches
 
 Source: TypeAlias = Path | str | bytes | BinaryIO
 """A path, the bytes of a file, or a stream that is read to its end."""
@@ -78,16 +78,53 @@ def read_mask(source: Source, shape: tuple[int, int] | None = None, *, name: str
         InputError: as `read_picture`; a mask of another size.
     """
     called = _called(source, name, "the mask")
-    with _opened(source, _LIMITS, called) as stream:
-        image, format = decode(stream, _LIMITS, called)
-        image.info.pop("icc_profile", None)
-        mask = _picture(image, format, called)
+    mask = _drawing(source, _LIMITS, called)
     height, width = mask.image.shape[:2]
     if shape not in (None, (height, width)):
         size = "{1}x{0}".format(*shape)
         raise InputError(f"{called} is {width}x{height}, the picture is {size}; scale the mask to {size}")
-    weights = _weights(np.asarray(PIL.Image.fromarray(mask.image).convert("L")))
+    weights = _luma_weights(mask)
     return weights if mask.alpha is None else weights * _weights(mask.alpha)
+
+
+def read_touches(source: Source, *, limits: Limits = _LIMITS, name: str | None = None) -> Touches:
+    """Read what was drawn on a clear ground: white keeps the photo, black paints, what is clear changes nothing.
+
+    Args:
+        source: a picture with transparency, of the shape of the picture that it is for, at any size.
+
+    Raises:
+        InputError: as `read_picture`; a picture without transparency.
+    """
+    called = _called(source, name, "the picture of touches")
+    drawn = _drawing(source, limits, called)
+    if drawn.alpha is None:
+        raise InputError(f"{called} has no transparency; draw white and black strokes on a clear ground")
+    return Touches(_luma_weights(drawn), _weights(drawn.alpha))
+
+
+def measure_picture(source: Source, *, limits: Limits = _LIMITS, name: str | None = None) -> tuple[int, int]:
+    """Return (height, width) as the header of a file says, not turned upright; no pixel is decoded.
+
+    Raises:
+        InputError: as `read_picture`, as far as the header tells.
+    """
+    called = _called(source, name)
+    with _opened(source, limits, called) as stream:
+        width, height = read_size(stream, limits, called)
+    return height, width
+
+
+def _drawing(source: Source, limits: Limits, called: str) -> Picture:
+    """Decode a picture whose levels mean themselves, whatever its colour profile."""
+    with _opened(source, limits, called) as stream:
+        image, format = decode(stream, limits, called)
+        image.info.pop("icc_profile", None)
+        return _picture(image, format, called)
+
+
+def _luma_weights(picture: Picture) -> Mask:
+    return _weights(np.asarray(PIL.Image.fromarray(picture.image).convert("L")))
 
 
 def _weights(levels: NDArray[np.uint8]) -> Mask:
