@@ -97,3 +97,71 @@ class DownloadError(SfumatoError):
 
     exit_code = 7
     http_status = 502
+
+
+class ServerError(SfumatoError):
+    """A server does not take or finish a piece of work, whatever the picture."""
+
+    http_status = 503
+
+
+class BusyError(ServerError):
+    """The server has as much work as it takes, or is asked too often.
+
+    Attributes:
+        retry_after: seconds after which it is worth asking again.
+    """
+
+    http_status = 429
+
+    def __init__(self, why: str, retry_after: float) -> None:
+        super().__init__(why)
+        self.retry_after = retry_after
+
+
+class StoppingError(BusyError):
+    """The server is about to stop; what it has accepted is still done."""
+
+    http_status = 503
+
+
+class TimeLimitError(ServerError):
+    """The work took longer than the server allows."""
+
+    http_status = 504
+
+
+class SlowUploadError(ServerError):
+    """The upload took longer than the server allows."""
+
+    http_status = 408
+
+
+class CancelledJobError(ServerError):
+    """The job was cancelled before it was done."""
+
+    http_status = 409
+
+
+class UnknownJobError(ServerError):
+    """There is no such job, or its time is over."""
+
+    http_status = 404
+
+
+class TokenError(ServerError):
+    """The token is missing or wrong."""
+
+    http_status = 401
+
+
+class ForeignRequestError(ServerError):
+    """The request comes from a page of another site, or by a name that is not the server's."""
+
+    http_status = 403
+
+
+class MalformedRequestError(ServerError):
+    """The request is none that can be understood."""
+
+    http_status = 400

@@ -215,6 +215,11 @@ def cache_folder() -> Path:
         ) from error
 
 
+def server_token() -> str | None:
+    """Return the token of SFUMATO_TOKEN that a server asks for, or None."""
+    return os.environ.get("SFUMATO_TOKEN") or None
+
+
 def is_offline() -> bool:
     """Return whether SFUMATO_OFFLINE forbids downloads: any value but 0, false and no does."""
     return os.environ.get("SFUMATO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")

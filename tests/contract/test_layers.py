@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"stages", "conversion"}),
     frozenset({"resolve", "styles", "restorers", "segmenters", "faces"}),
-    frozenset({"edges", "result", "cost", "choice", "clock", "opening"}),
+    frozenset({"edges", "result", "cost", "choice", "clock", "opening", "labels"}),
     frozenset({"pipeline"}),
     frozenset({"batch", "jobs"}),
     frozenset({"__init__"}),

@@ -31,7 +31,8 @@ from sfumato.apps.cli_report import (
     say_outcome,
     say_summary,
 )
-from sfumato.apps.cli_segment import measure_classes, plan_label_files, write_label_files
+from sfumato.apps.cli_segment import plan_label_files, write_label_files
+from sfumato.apps.cli_serve import SERVE_HELP, serve
 from sfumato.apps.cli_streams import explain_os_error, read_source, refuse_terminal, silence_output
 from sfumato.apps.cli_stylize import (
     Outcome,
@@ -43,6 +44,7 @@ from sfumato.apps.cli_stylize import (
 )
 from sfumato.apps.cli_train import train_app
 from sfumato.errors import OutputError, SettingsError, SfumatoError
+from sfumato.labels import measure_classes
 
 INTERRUPTED = 130
 
@@ -58,6 +60,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
 app.command("figures", help=FIGURES_HELP)(figures)
+app.command("serve", help=SERVE_HELP)(serve)
 
 
 def main() -> None:

@@ -1,37 +1,16 @@
 """Write the classes of a picture: ids as a grey PNG, colours as an overlay."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sfumato.apps.cli_inputs import STREAM, default_target, refuse_existing, refuse_replaced_input
 from sfumato.apps.cli_streams import write_stream
 from sfumato.errors import SettingsError
-from sfumato.types import CLASSES, Image, Labels
+from sfumato.types import Labels
 
 if TYPE_CHECKING:
     from sfumato.io import Picture
-
-COLOURS = np.array(
-    [
-        (0, 0, 0),
-        (64, 120, 200),
-        (240, 180, 140),
-        (130, 90, 40),
-        (190, 140, 60),
-        (60, 190, 120),
-        (120, 220, 60),
-        (220, 50, 90),
-        (250, 250, 250),
-    ],
-    dtype=np.uint8,
-)
-"""One colour for each class id; background is left as it is."""
-
-OVERLAY_SHARE = 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +45,7 @@ def plan_label_files(
 def write_label_files(files: LabelFiles, picture: "Picture", labels: Labels) -> None:
     """Write the ids and, if wanted, the overlay."""
     from sfumato.io import Picture, encode_labels, write_labels, write_picture
+    from sfumato.labels import colour_classes
 
     if files.overlay is not None:
         shown = Picture(colour_classes(picture.image, labels))
@@ -74,19 +54,3 @@ def write_label_files(files: LabelFiles, picture: "Picture", labels: Labels) -> 
         write_stream(encode_labels(labels))
     else:
         write_labels(labels, files.labels, overwrite=files.overwrite)
-
-
-def colour_classes(image: Image, labels: Labels) -> Image:
-    """Lay a colour for each class over the picture; background stays as it is.
-
-    >>> colour_classes(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8)).max()
-    np.uint8(0)
-    """
-    mixed = OVERLAY_SHARE * COLOURS[labels] + (1 - OVERLAY_SHARE) * image.astype(np.float32)
-    return np.where(labels[..., None] > 0, np.rint(mixed), image).astype(np.uint8)
-
-
-def measure_classes(labels: Labels) -> Mapping[str, float]:
-    """Return the share of the picture that each class covers."""
-    counts = np.bincount(labels.ravel(), minlength=len(CLASSES))
-    return {name: round(float(count) / labels.size, 6) for name, count in zip(CLASSES, counts, strict=True)}

@@ -66,7 +66,9 @@ def picture_from(source: PictureSource, *, limits: Limits = _LIMITS, name: str |
     return read_picture(source, limits=limits, name=name)
 
 
-def read_mask(source: Source, shape: tuple[int, int] | None = None, *, name: str | None = None) -> Mask:
+def read_mask(
+    source: Source, shape: tuple[int, int] | None = None, *, limits: Limits = _LIMITS, name: str | None = None
+) -> Mask:
     """Read a grey picture as weights: black is 0, white 1, what is clear 0; colours count by their luma.
 
     Args:
@@ -78,7 +80,7 @@ def read_mask(source: Source, shape: tuple[int, int] | None = None, *, name: str
         InputError: as `read_picture`; a mask of another size.
     """
     called = _called(source, name, "the mask")
-    mask = _drawing(source, _LIMITS, called)
+    mask = _drawing(source, limits, called)
     height, width = mask.image.shape[:2]
     if shape not in (None, (height, width)):
         size = "{1}x{0}".format(*shape)

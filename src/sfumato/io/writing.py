@@ -73,8 +73,8 @@ def write_bytes(data: bytes, target: Path, *, overwrite: bool = False) -> None:
         # The name is short because a folder may allow no more than the target's own 255 bytes.
         temporary = target.with_name(f".sfumato-{secrets.token_hex(8)}.tmp")
         try:
-            _write_new(data, temporary)
-            _publish(temporary, target, overwrite=overwrite)
+            write_new(data, temporary)
+            publish(temporary, target, overwrite=overwrite)
         finally:
             with suppress(OSError):
                 temporary.unlink()
@@ -95,14 +95,27 @@ def _refusing(target: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {shown(target)}: {reason}; {remedy}") from error
 
 
-def _write_new(data: bytes, path: Path) -> None:
+def write_new(data: bytes, path: Path) -> None:
+    """Write a file that is not there yet, onto the disk.
+
+    Raises:
+        OSError: it is there, or there is no space or permission.
+    """
     with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+def publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a whole file its name, in one step.
+
+    Args:
+        temporary: lies on the same file system.
+
+    Raises:
+        OSError: the name is taken and `overwrite` is false, or it may not be given.
+    """
     if overwrite:
         temporary.replace(target)
         return
