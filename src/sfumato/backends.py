@@ -269,6 +269,14 @@ def _openvino_core() -> "openvino.Core":
         return _cores[0]
 
 
+def use_one_thread() -> None:
+    """Let OpenVINO and OpenCV compute in one thread, for processes that share the processors among them."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    _openvino_core().set_property("CPU", {"INFERENCE_NUM_THREADS": 1})
+
+
 def _forbid_telemetry() -> None:
     """Make `import openvino` fall back to its silent telemetry stub.
 

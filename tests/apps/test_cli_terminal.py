@@ -14,7 +14,7 @@ pty = pytest.importorskip("pty")
 SHELL = """
 import sys
 from sfumato.apps.cli import run
-from tests.apps.conftest import build
+from tests.simple import build
 sys.exit(run(sys.argv[1:], build))
 """
 

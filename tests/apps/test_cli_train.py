@@ -10,7 +10,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from tests.apps.conftest import FACE, Cli, Save, colours
+from tests.apps.conftest import Cli, Save, colours
+from tests.simple import FACE
 from tests.unit.portraits import portrait, swap_sides, write_dataset
 
 WITHOUT_PYTORCH = """

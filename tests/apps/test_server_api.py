@@ -23,7 +23,7 @@ from sfumato.jobs.bounds import Bounds
 from sfumato.jobs.service import Service
 from sfumato.jobs.store import FILES, Store
 from sfumato.settings import PRESETS, Settings
-from tests.apps.conftest import FACE, build
+from tests.simple import FACE, build
 
 BOUNDS = Bounds(
     length=8,

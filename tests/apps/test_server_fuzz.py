@@ -23,8 +23,8 @@ from sfumato.apps.server_metrics import Metrics
 from sfumato.jobs.service import Service
 from sfumato.jobs.store import Store
 from sfumato.settings import Settings
-from tests.apps.conftest import build
 from tests.apps.test_server_api import BOUNDS, portrait
+from tests.simple import build
 
 
 def make(store: Store) -> FastAPI:

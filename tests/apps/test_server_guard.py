@@ -31,8 +31,8 @@ from sfumato.errors import ForeignRequestError, PictureTooLargeError, SettingsEr
 from sfumato.jobs.service import Service
 from sfumato.jobs.store import Store
 from sfumato.settings import Settings
-from tests.apps.conftest import build
 from tests.apps.test_server_api import BOUNDS, portrait, problem, send
+from tests.simple import build
 
 TOKEN = "a token of many letters"
 

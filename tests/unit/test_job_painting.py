@@ -17,7 +17,7 @@ from sfumato.jobs.painting import MEDIA_TYPES, STEPS, SUFFIXES, Made, perform, r
 from sfumato.jobs.studio import KEPT, Studio, warm
 from sfumato.settings import Settings
 from sfumato.types import Face, Image
-from tests.apps.conftest import FACE, build
+from tests.simple import FACE, build
 
 
 def noise(

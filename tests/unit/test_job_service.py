@@ -29,7 +29,7 @@ from sfumato.jobs.store import FILES, Store
 from sfumato.pipeline import Pipeline
 from sfumato.settings import Settings
 from sfumato.types import Image
-from tests.apps.conftest import build, invert
+from tests.simple import build, invert
 
 BOUNDS = Bounds(
     length=8,

@@ -45,7 +45,8 @@ from sfumato.stages.restore import enhance_faces, restore_faces
 from sfumato.stages.segment import LightSegmenter
 from sfumato.training.imagenet import LITE0
 from sfumato.types import Image
-from tests.apps.conftest import FACE, SkinEverywhere, colours, invert
+from tests.apps.conftest import colours
+from tests.simple import FACE, SkinEverywhere, invert
 
 Rows = NDArray[np.float64]
 

@@ -18,6 +18,7 @@ from sfumato.apps import (  # noqa: F401  # add their commands to evaluate_app a
     cli_train_stylizer,
 )
 from sfumato.apps import cli_options as options
+from sfumato.apps.cli_batch import BATCH_HELP, batch
 from sfumato.apps.cli_evaluate import evaluate_app
 from sfumato.apps.cli_export import export_app
 from sfumato.apps.cli_figures import FIGURES_HELP, figures
@@ -60,6 +61,7 @@ app.add_typer(train_app, name="train")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
 app.command("figures", help=FIGURES_HELP)(figures)
+app.command("batch", help=BATCH_HELP)(batch)
 app.command("serve", help=SERVE_HELP)(serve)
 
 

@@ -210,12 +210,13 @@ def run_server(
     from sfumato.apps.server_protocol import ImpatientProtocol
     from sfumato.jobs.service import LAST_STAGE, Service
     from sfumato.jobs.store import Store
-    from sfumato.jobs.studio import Studio, warm
+    from sfumato.jobs.studio import Studio, wake, warm
 
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("sfumato").setLevel(logging.WARNING if quiet else logging.INFO)
     studio, metrics = Studio(), Metrics()
     pipeline = studio.pipeline(base)
+    wake(pipeline)
     with listen(place.host, place.port) as listening, Store(place.state) as store:
         service = Service(store, bounds, studio.pipeline, metrics.count_job)
 

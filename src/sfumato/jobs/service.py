@@ -190,10 +190,10 @@ class Service:
             UnknownJobError: there is no such file: the job has not ended, was not done, or kept no such layer.
         """
         job = self.find(id)
-        if job.state == "done" and layer in job.layers:
-            return self._store.folder_of(id) / LAYERS / f"{layer}.png"
-        if job.state == "done" and layer is None and job.media_type is not None:
-            return self._store.folder_of(id) / RESULT
+        path = self._store.folder_of(id) / (RESULT if layer is None else f"{LAYERS}/{layer}.png")
+        kept = layer in job.layers or (layer is None and job.media_type is not None)
+        if job.state == "done" and kept and path.is_file():
+            return path
         what = "result" if layer is None else "such layer"
         raise UnknownJobError(f"the job is {job.state} and has no {what}; see its state at /v1/jobs/{id}")
 
@@ -203,10 +203,13 @@ class Service:
             self.forget(id)
 
     def forget(self, id: str) -> None:
-        """Remove a job that has ended, and its files."""
+        """Remove a job that has ended, and its files; for want of space its record may stay for a while."""
         with self._lock:
             self._live.pop(id, None)
-        self._store.forget(id)
+        try:
+            self._store.forget(id)
+        except OutputError as error:
+            _log.warning("a job could not be forgotten: %s", error)
 
     def load(self) -> Load:
         """Return how much there is to do."""
@@ -297,11 +300,11 @@ class Service:
         """Note how a job ended and tell everybody who waits for it."""
         now = time.time()
         job = replace(job, finished=now, expires=now + (self.bounds.keep or UNFETCHED))
+        saved = self._save(job)  # before its upload is gone, which a new server would need
         if job.state == "done":
             self._store.drop_uploads(job.id)
         else:
             self._store.drop_files(job.id)
-        saved = self._save(job)
         with self._lock:
             live = self._live[job.id] if job.id in self._live else _Live(job)
             live.job = job
@@ -324,7 +327,7 @@ class Service:
         """Forget jobs whose time is over, and note those that could not be noted for want of space."""
         while not self._stopped.wait(TIDYING):
             for id in self._store.expired(time.time()):
-                self._store.forget(id)
+                self.forget(id)
             with self._lock:
                 ended = [live.job for live in self._live.values() if live.job.is_finished]
             for job in ended:

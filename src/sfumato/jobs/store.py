@@ -131,7 +131,7 @@ class Store:
     def recover(self) -> list[Job]:
         """Return the jobs to be done after a restart, all queued; what only a lost client waited for is forgotten.
 
-        Files that belong to no job, as of uploads that were broken off, are removed.
+        Files that belong to no job, as of uploads that were broken off, are removed, and uploads of jobs that ended.
         """
         for job in self.unfinished():
             if job.waited_for:
@@ -139,10 +139,13 @@ class Store:
             else:
                 self.put(replace(job, state="queued", started=None))
         known = self._ids()
+        left = self.unfinished()
         for folder in (self._folder / FILES).iterdir():
             if folder.name not in known:
                 shutil.rmtree(folder, ignore_errors=True)
-        return self.unfinished()
+            elif folder.name not in {job.id for job in left}:
+                self.drop_uploads(folder.name)
+        return left
 
     def drop_uploads(self, id: str) -> None:
         """Remove what was uploaded for a job, and half-written results; finished results stay."""
@@ -171,10 +174,14 @@ class Store:
         shutil.rmtree(self.folder_of(id), ignore_errors=True)
 
     def forget(self, id: str) -> None:
-        """Remove a job and its files."""
+        """Remove a job and its files.
+
+        Raises:
+            OutputError: there is no space to note it; the files are gone all the same.
+        """
+        self.drop_files(id)
         with self._mutex, _refusing(self._folder):
             self._database.execute("DELETE FROM job WHERE id = ?", (id,))
-        self.drop_files(id)
 
     def _ids(self) -> frozenset[str]:
         with self._mutex:

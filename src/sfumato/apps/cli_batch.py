@@ -1,0 +1,298 @@
+"""Paint a folder or a list of pictures: parse, run, report; the work is done by the engines of `batch`."""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+import typer
+
+from sfumato.apps import cli_options as options
+from sfumato.apps.cli_pipeline import choose_settings
+from sfumato.apps.cli_report import Voice, complain
+from sfumato.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sfumato.batch.item import Item, Outcome, Writing
+    from sfumato.batch.manifest import Manifest
+    from sfumato.batch.plan import Folder, Patterns
+    from sfumato.settings import Settings
+
+BATCH_HELP = options.describe(
+    "Paint every picture of a folder into another that mirrors it. A second run does only what is missing.",
+    "sfumato batch photos/ paintings/",
+    "sfumato batch photos/ paintings/ --include '2024/*' --format jpeg --report report.jsonl",
+    "sfumato batch list.csv paintings/ --shard 3/8",
+    "sfumato batch inbox/ paintings/ --watch",
+)
+
+SOME_FAILED = 1
+INTERRUPTED = 130
+
+BATCH = "Batch"
+
+
+def _option(*names: str, text: str, default: str = "") -> typer.models.OptionInfo:
+    info: typer.models.OptionInfo = typer.Option(
+        *names, help=text, rich_help_panel=BATCH, show_default=default or False
+    )
+    return info
+
+
+SourceArgument: TypeAlias = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IN", help="A folder of pictures, or a manifest: CSV or Parquet with a column input."
+    ),
+]
+TargetArgument: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="OUT", help="The folder of the paintings; it is made where there is none.")
+]
+IncludeOption: TypeAlias = Annotated[
+    list[str] | None,
+    _option("--include", text="Only pictures whose path fits, such as '2024/*.jpg'; may be repeated."),
+]
+ExcludeOption: TypeAlias = Annotated[
+    list[str] | None, _option("--exclude", text="No pictures whose path fits; may be repeated.")
+]
+FormatOption: TypeAlias = Annotated[
+    Literal["jpeg", "png", "webp", "tiff", "avif"] | None,
+    _option("--format", text="Format of all paintings.", default="that of the picture"),
+]
+QualityOption: TypeAlias = Annotated[
+    int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.", rich_help_panel=BATCH)
+]
+WorkersOption: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes that paint.",
+        rich_help_panel=BATCH,
+        show_default="one a processor",
+    ),
+]
+ShardOption: TypeAlias = Annotated[
+    str | None,
+    _option("--shard", text="Paint one of n equal parts: 3/8. All parts may write into one folder."),
+]
+ReportOption: TypeAlias = Annotated[
+    Path | None, _option("--report", text="Add one line of JSON for each picture to this file.")
+]
+FailFastOption: TypeAlias = Annotated[
+    bool, typer.Option("--fail-fast", help="Begin no more once a picture failed.", rich_help_panel=BATCH)
+]
+WatchOption: TypeAlias = Annotated[
+    bool,
+    typer.Option("--watch", help="Go on with pictures that come later, until Ctrl-C.", rich_help_panel=BATCH),
+]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the pictures so far, and whether to go on.
+
+    Attributes:
+        fail_fast: stop at the first failure.
+        stopped: no more pictures are begun.
+        interrupted: because somebody asked for it.
+    """
+
+    fail_fast: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    stopped: bool = False
+    interrupted: bool = False
+
+    def count(self, outcome: "Outcome") -> None:
+        """Count a picture."""
+        self.counts[outcome.state] += 1
+        if self.fail_fast and outcome.state == "failed":
+            self.stopped = True
+
+    def describe(self) -> str:
+        """Return the counts in words.
+
+        >>> Tally(False, Counter(done=3, kept=2)).describe()
+        '3 painted, 2 were there already'
+        """
+        words = {"done": "painted", "kept": "were there already", "failed": "failed"}
+        said = [f"{self.counts[state]} {word}" for state, word in words.items() if self.counts[state]]
+        return ", ".join(said) or "no pictures"
+
+
+def batch(
+    source: SourceArgument,
+    target: TargetArgument,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    format: FormatOption = None,
+    quality: QualityOption = 92,
+    workers: WorkersOption = None,
+    shard: ShardOption = None,
+    report: ReportOption = None,
+    fail_fast: FailFastOption = False,
+    watch: WatchOption = False,
+    preset: options.PresetOption = None,
+    style: options.StyleOption = None,
+    strength: options.StrengthOption = None,
+    preserve: options.PreserveOption = None,
+    restorer: options.RestorerOption = None,
+    restore: options.RestoreOption = None,
+    segmenter: options.SegmenterOption = None,
+    detector: options.DetectorOption = None,
+    recogniser: options.RecogniserOption = None,
+    blend: options.BlendOption = None,
+    paint: options.PaintOption = None,
+    feather: options.FeatherOption = None,
+    faces: options.FacesOption = None,
+    device: options.DeviceOption = None,
+    exact: options.ExactOption = None,
+    metadata: options.MetadataOption = "keep",
+    overwrite: options.OverwriteOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
+) -> int:
+    """Paint a folder or a list of pictures."""
+    from sfumato.batch.item import Writing
+    from sfumato.batch.local import Local
+    from sfumato.batch.plan import WHOLE, Patterns, parse_shard
+    from sfumato.pipeline import build_pipeline
+
+    settings = choose_settings(
+        {
+            "preset": preset,
+            "style": style,
+            "strength": strength,
+            "preserve": preserve,
+            "restorer": restorer,
+            "restore": restore,
+            "segmenter": segmenter,
+            "detector": detector,
+            "recogniser": recogniser,
+            "blend": blend,
+            "paint": paint,
+            "feather": feather,
+            "faces": faces,
+            "device": device,
+            "exact": exact,
+        }
+    )
+    writing = Writing(format.upper() if format else None, quality, metadata)
+    part = parse_shard(shard) if shard else WHOLE
+    plan = open_plan(source, target, settings, writing, Patterns(include or (), exclude or ()))
+    refuse_mixing(source, target, watch=watch, shard=shard)
+    build_pipeline(settings)  # what cannot be built is refused before the first picture
+    engine = Local(target, workers or count_processors(), build_pipeline, part, overwrite)
+    tally, voice = Tally(fail_fast), Voice(json=as_json, quiet=quiet)
+    with interruptible(tally), report_lines(report) as note:
+        for outcome in engine.run(give(plan, tally, watch=watch), lambda: tally.stopped):
+            tally.count(outcome)
+            note(outcome)
+            say(voice, outcome)
+    voice.say(tally.describe())
+    voice.tell(
+        {"output": str(target), **{state: tally.counts[state] for state in ("done", "kept", "failed")}}
+    )
+    return exit_code(tally)
+
+
+def open_plan(
+    source: Path, target: Path, settings: "Settings", writing: "Writing", patterns: "Patterns"
+) -> "Folder | Manifest":
+    """Return what is to be painted.
+
+    Raises:
+        SettingsError: patterns are given for a manifest.
+    """
+    from sfumato.batch.manifest import MANIFESTS, Manifest
+    from sfumato.batch.plan import Folder
+
+    if source.suffix.lower() not in MANIFESTS or source.is_dir():
+        return Folder(source, target, settings, writing, patterns)
+    if patterns.include or patterns.exclude:
+        raise SettingsError(
+            "--include and --exclude choose among the files of a folder; take rows out of the manifest"
+        )
+    return Manifest(source, target, settings, writing)
+
+
+def refuse_mixing(source: Path, target: Path, *, watch: bool, shard: str | None) -> None:
+    """Raise where choices do not go together.
+
+    Raises:
+        SettingsError: paintings would lie among the photos, or what comes later would be divided or listed.
+    """
+    if source.is_dir() and target.exists() and source.resolve() == target.resolve():
+        raise SettingsError(
+            f"{target} is the folder of the photos themselves; name another folder for the paintings"
+        )
+    if watch and shard:
+        raise SettingsError(
+            "--watch and --shard do not go together, for nobody knows what will come; watch a folder each"
+        )
+    if watch and not source.is_dir():
+        raise SettingsError(f"--watch needs a folder, which {source} is not")
+
+
+def count_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def give(plan: "Folder | Manifest", tally: Tally, *, watch: bool) -> "Iterable[Item | None]":
+    """Return the pictures of the plan, once or as long as more come."""
+    from sfumato.batch import watch as watching
+
+    return watching.watch(plan.items, lambda: tally.stopped) if watch else plan.items()
+
+
+@contextmanager
+def interruptible(tally: Tally) -> Iterator[None]:
+    """Let the first Ctrl-C, or SIGTERM, begin no more pictures, and the second one end at once."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if tally.stopped:
+            raise KeyboardInterrupt
+        tally.stopped = tally.interrupted = True
+        complain("finishing the pictures in hand; once more ends at once")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def report_lines(path: Path | None) -> "Iterator[Callable[[Outcome], None]]":
+    """Give what adds the line of a picture to the report."""
+    from sfumato.batch.ledger import open_lines, write_line
+
+    if path is None:
+        yield lambda _: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_lines(path) as file:
+        yield lambda outcome: write_line(file, outcome.describe())
+
+
+def say(voice: Voice, outcome: "Outcome") -> None:
+    """Say what became of one picture; a failure is said even when quiet."""
+    if outcome.state == "failed":
+        name = outcome.item.name
+        complain(outcome.error if name in outcome.error else f"{name}: {outcome.error}")
+    elif outcome.state == "done":
+        voice.say(f"{outcome.item.name} -> {outcome.item.target} ({outcome.seconds:.1f} s)")
+
+
+def exit_code(tally: Tally) -> int:
+    """Return 0 if all went well, 1 if a picture failed, 130 after Ctrl-C."""
+    if tally.interrupted:
+        return INTERRUPTED
+    return SOME_FAILED if tally.counts["failed"] else 0

@@ -1,0 +1,1 @@
+"""Paint many pictures without losing work: plan, ledger, workers; it prints nothing."""
