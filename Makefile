@@ -1,4 +1,5 @@
-# make demo: install the core without PyTorch and paint a portrait.   make test: every check that CI runs.
+# make demo: install the core without PyTorch and paint a portrait.   make serve: the page and the HTTP API.
+# make test: every check that CI runs.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -17,6 +18,10 @@ help: ## list the targets
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python $(PIP) install --quiet -c constraints.txt .
 	.venv/bin/python $(PIP) install --quiet -c constraints.txt --no-deps --force-reinstall .
+	touch $@
+
+.venv/.web: .venv/.stamp
+	.venv/bin/python $(PIP) install --quiet -c constraints.txt '.[web]'
 	touch $@
 
 .venv-test/.stamp: pyproject.toml constraints.txt
@@ -39,6 +44,11 @@ demo: .venv/.stamp demo/portrait.jpg ## install the core without PyTorch and pai
 	.venv/bin/python examples/before_after.py demo/portrait.jpg demo/painted.jpg demo/before_after.jpg
 	@echo "painting:         $(CURDIR)/demo/painted.jpg"
 	@echo "before and after: $(CURDIR)/demo/before_after.jpg"
+
+# --- the server: options in SERVE, as in: make serve SERVE='--port 8000 --keep 0' ---------------------------
+.PHONY: serve
+serve: .venv/.web ## a page and an HTTP API for this machine: http://127.0.0.1:7860/
+	@exec .venv/bin/sfumato serve $(SERVE)
 
 # --- checks -------------------------------------------------------------------------------------------------
 .PHONY: lint

@@ -265,6 +265,8 @@ def _openvino_core() -> "openvino.Core":
             _forbid_telemetry()
             import openvino
 
+            # Its first call, made by two threads at once, waits for ever for Python's own lock.
+            openvino.Type.f32.to_dtype()
             _cores.append(openvino.Core())
         return _cores[0]
 
@@ -275,6 +277,11 @@ def use_one_thread() -> None:
 
     cv2.setNumThreads(1)
     _openvino_core().set_property("CPU", {"INFERENCE_NUM_THREADS": 1})
+
+
+def openvino_abilities() -> frozenset[str]:
+    """Return the precisions, and more, that OpenVINO makes use of on this processor: "FP32", "BF16"."""
+    return frozenset(_openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
 
 
 def _forbid_telemetry() -> None:

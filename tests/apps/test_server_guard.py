@@ -237,6 +237,8 @@ def test_others_are_let_in_with_a_token_only(host: str) -> None:
         check_token_strength(host, None)
     check_token_strength(host, TOKEN)
     check_token_strength("127.0.0.1", None)
+    with pytest.raises(SettingsError, match="--name lets others in"):
+        check_token_strength("127.0.0.1", None, named=True)
 
 
 @pytest.mark.parametrize("token", ["short", "fifteen letters", "sixteen lätters!!", "line\nbreaks " * 3])

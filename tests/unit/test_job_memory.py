@@ -69,6 +69,24 @@ def test_the_budget_is_half_of_what_is_free_here_or_in_the_container(
     assert memory_budget(machine(tmp_path, meminfo, limit)) == int(SHARE * free)
 
 
+@pytest.mark.parametrize(
+    ("quota", "workers"),
+    [("max 100000\n", None), ("400000 100000\n", 2), ("50000 100000\n", 1), ("100000 100000", 1)],
+)
+def test_the_workers_follow_the_quota_of_processors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, workers: int | None
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text("0::/system.slice/sfumato.service\n")
+    group = tmp_path / "sys/fs/cgroup/system.slice/sfumato.service"
+    group.mkdir(parents=True)
+    (group / "cpu.max").write_text(quota)
+    (group / "memory.max").write_text("3000000")
+    assert count_workers(tmp_path) == (workers or 8)
+    assert memory_budget(tmp_path) == int(SHARE * 3_000_000)
+
+
 def test_this_machine_has_memory_and_a_worker() -> None:
     assert memory_budget() > 10_000_000
     assert count_workers() >= 1

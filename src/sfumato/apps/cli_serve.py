@@ -14,7 +14,6 @@ import typer
 
 from sfumato.apps.cli_options import DeviceOption, ExactOption, PresetOption, QuietOption, describe
 from sfumato.apps.cli_pipeline import choose_settings
-from sfumato.apps.cli_streams import explain_os_error
 from sfumato.errors import BackendMissingError, SettingsError
 from sfumato.settings import Settings, cache_folder, server_token
 
@@ -49,6 +48,14 @@ HostOption: TypeAlias = Annotated[
 PortOption: TypeAlias = Annotated[
     int, _option("--port", text="Port; 0 takes a free one.", panel=NETWORK, least=0)
 ]
+NameOption: TypeAlias = Annotated[
+    list[str] | None,
+    _option(
+        "--name",
+        text="Further name of the server, as behind a proxy; may be repeated.",
+        panel=NETWORK,
+    ),
+]
 TokenOption: TypeAlias = Annotated[
     str | None,
     _option(
@@ -61,7 +68,7 @@ StateOption: TypeAlias = Annotated[
     Path | None,
     _option(
         "--state",
-        text="Folder of accepted jobs and kept results [default: serve in the cache].",
+        text="Folder of accepted jobs and kept results (default: serve in the cache).",
         panel=LIMITS,
     ),
 ]
@@ -76,14 +83,14 @@ KeepOption: TypeAlias = Annotated[
 ]
 WorkersOption: TypeAlias = Annotated[
     int | None,
-    _option("--workers", text="Jobs that run at once [default: by the processors].", panel=LIMITS, least=1),
+    _option("--workers", text="Jobs that run at once (default: by the processors).", panel=LIMITS, least=1),
 ]
 QueueOption: TypeAlias = Annotated[int, _option("--queue", text="Jobs that may wait.", panel=LIMITS, least=1)]
 MemoryOption: TypeAlias = Annotated[
     float | None,
     _option(
         "--memory",
-        text="Gigabytes for all jobs [default: half of what is free].",
+        text="Gigabytes for all jobs (default: half of what is free).",
         panel=LIMITS,
         least=0,
     ),
@@ -120,6 +127,7 @@ class Place:
 def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 7860,
+    name: NameOption = None,
     token: TokenOption = None,
     state: StateOption = None,
     keep: KeepOption = 60.0,
@@ -145,7 +153,7 @@ def serve(
     from sfumato.jobs.memory import memory_budget
 
     token = token or server_token()
-    check_token_strength(host, token)
+    check_token_strength(host, token, named=bool(name))
     limits = Limits(pixels=round(1e6 * max_megapixels), bytes=round(1e6 * max_megabytes))
     bounds = Bounds(
         length=queue,
@@ -157,7 +165,7 @@ def serve(
     )
     rules = Rules(
         token=token,
-        hosts=frozenset(LOCAL) if host in LOCAL else None,
+        hosts=frozenset((*LOCAL, *map(str.lower, name or ()))) if host in LOCAL else None,
         upload=2 * limits.bytes + FORM_ROOM,
         upload_seconds=upload_seconds,
         rate=rate,
@@ -178,16 +186,19 @@ def require_web() -> None:
             raise BackendMissingError(f"serving needs {package}; try: pip install 'sfumato[web]'")
 
 
-def check_token_strength(host: str, token: str | None) -> None:
+def check_token_strength(host: str, token: str | None, *, named: bool = False) -> None:
     """Raise if others could reach the server without a token, or with one that is soon guessed.
+
+    Args:
+        named: the server has a name of its own, as behind a proxy that others reach.
 
     Raises:
         SettingsError: they could.
     """
-    if host not in LOCAL and token is None:
+    if (host not in LOCAL or named) and token is None:
+        what = "--name" if host in LOCAL else f"--host {host}"
         raise SettingsError(
-            f"--host {host} lets others in; set a token in SFUMATO_TOKEN (such as of: openssl rand -hex 16), or "
-            "leave --host out"
+            f"{what} lets others in; set a token in SFUMATO_TOKEN (such as of: openssl rand -hex 16), or leave it out"
         )
     if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
         raise SettingsError(
@@ -210,13 +221,12 @@ def run_server(
     from sfumato.apps.server_protocol import ImpatientProtocol
     from sfumato.jobs.service import LAST_STAGE, Service
     from sfumato.jobs.store import Store
-    from sfumato.jobs.studio import Studio, wake, warm
+    from sfumato.jobs.studio import Studio, warm
 
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("sfumato").setLevel(logging.WARNING if quiet else logging.INFO)
     studio, metrics = Studio(), Metrics()
     pipeline = studio.pipeline(base)
-    wake(pipeline)
     with listen(place.host, place.port) as listening, Store(place.state) as store:
         service = Service(store, bounds, studio.pipeline, metrics.count_job)
 
@@ -241,7 +251,9 @@ def run_server(
         class Server(uvicorn.Server):
             def handle_exit(self, _signal: int, _frame: object) -> None:
                 """Stop at the first signal, and at once at the second; the process then leaves with 0."""
-                self.force_exit = self.should_exit
+                if self.should_exit:
+                    self.force_exit = True
+                    service.hurry()
                 self.should_exit = True
 
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -273,7 +285,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
-        reason = explain_os_error(error) if isinstance(error, OSError) else "no such port"
+        reason = (error.strerror or "no such host").lower() if isinstance(error, OSError) else "no such port"
         raise SettingsError(
             f"cannot listen at {host}, port {port}: {reason}; use another --port or --host"
         ) from error

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sfumato.jobs.bounds import group_files
 from sfumato.jobs.job import Work
 
 BASE = 160_000_000
@@ -51,7 +52,7 @@ def memory_budget(root: Path = Path("/")) -> int:
     Args:
         root: where /proc and /sys are looked for.
     """
-    limits = [_available(root / "proc/meminfo"), _container_limit(root / "sys/fs/cgroup/memory.max")]
+    limits = [_available(root / "proc/meminfo"), *(_limit(path) for path in group_files("memory.max", root))]
     known = [limit for limit in limits if limit is not None]
     return int(SHARE * min(known, default=4_000_000_000))
 
@@ -65,9 +66,6 @@ def _available(meminfo: Path) -> int | None:
     return 1024 * int(sizes[0]) if sizes else None
 
 
-def _container_limit(path: Path) -> int | None:
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except OSError:  # no cgroup, or its first version
-        return None
+def _limit(path: Path) -> int | None:
+    text = path.read_text(encoding="ascii").strip()
     return int(text) if text.isdigit() else None

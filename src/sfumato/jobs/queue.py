@@ -143,9 +143,11 @@ class JobQueue:
             self._accepting = False
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until no job waits or runs, and return whether it came to that in time."""
+        """Wait until no job waits or runs, or the queue is closed, and return whether it came to that in time."""
         with self._changed:
-            return self._changed.wait_for(lambda: not (self._waiting or self._running), seconds)
+            return self._changed.wait_for(
+                lambda: self._closed or not (self._waiting or self._running), seconds
+            )
 
     def close(self) -> None:
         """Hand out no more jobs, and end those that run before their next stage."""

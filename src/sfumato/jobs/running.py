@@ -3,11 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from sfumato.errors import (
     CancelledJobError,
+    OutputError,
     PictureTooLargeError,
     SfumatoError,
     StoppingError,
@@ -15,7 +17,7 @@ from sfumato.errors import (
 )
 from sfumato.jobs.bounds import Bounds
 from sfumato.jobs.job import Job, Refusal
-from sfumato.jobs.painting import perform
+from sfumato.jobs.painting import STEPS, perform
 from sfumato.jobs.store import Store
 from sfumato.pipeline import Pipeline
 from sfumato.settings import Settings
@@ -48,6 +50,7 @@ class Runner:
         except CancelledJobError:
             return replace(job, state="cancelled")
         except StoppingError:
+            self._leave(job)
             return None
         except SfumatoError as error:
             return _failed(job, error)
@@ -58,6 +61,12 @@ class Runner:
         except Exception:  # one picture must never end the server
             _log.exception("a job failed")
             return _failed(job, SfumatoError("the server failed at this picture; its log says why"))
+
+    def _leave(self, job: Job) -> None:
+        """Leave a job to the next server as if it had not been begun: an orderly stop is no fault of its picture."""
+        if not job.waited_for:
+            with suppress(OutputError):
+                self.store.put(replace(job, state="queued", started=None, attempts=job.attempts - 1))
 
     def _done(self, job: Job) -> Job:
         deadline = time.monotonic() + self.bounds.seconds
@@ -76,6 +85,7 @@ class Runner:
             self.bounds.limits,
             on_stage,
         )
+        on_stage(STEPS[job.work.kind][-1])  # the last chance to be cancelled
         if made.data:
             self.store.keep_result(job.id, made.data, made.layers)
         return replace(

@@ -46,7 +46,8 @@ class Store:
         self._folder = folder
         self._mutex = threading.Lock()
         with _refusing(folder):
-            (folder / FILES).mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / FILES).mkdir(mode=0o700, exist_ok=True)
             self._lock = FileLock(folder / LOCK)
             try:
                 self._lock.acquire(timeout=0)

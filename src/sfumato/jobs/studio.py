@@ -47,11 +47,6 @@ class Studio:
             return held[key]
 
 
-def wake(pipeline: Pipeline) -> None:
-    """Run one network once, before threads do: OpenVINO waits for ever where two threads are the first to run one."""
-    pipeline.detect_faces(np.full((32, 32, 3), 128, np.uint8))
-
-
 def warm(pipeline: Pipeline) -> None:
     """Let all networks of a pipeline load, so that the first picture need not wait for them."""
     image = np.full((256, 256, 3), 128, np.uint8)
