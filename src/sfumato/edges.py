@@ -81,6 +81,8 @@ def choose_edge(
         beyond: as for `Edge.draw`.
         edges: what is tried; the first counts as best unless another is clearly better.
     """
+    if len(edges) == 1:
+        return edges[0]
     scale = min(1.0, CHOICE_EXTENT / kept.extent)
     over, photo = (_picture(shrink(image, scale)) for image in (painted, kept.photo))
     small = Kept(photo, shrink(kept.mask, scale), kept.extent * scale)

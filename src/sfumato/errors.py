@@ -99,6 +99,13 @@ class DownloadError(SfumatoError):
     http_status = 502
 
 
+class StoppedError(SfumatoError):
+    """Long work was ended by Ctrl-C; what is finished is kept, and it can go on."""
+
+    exit_code = 130
+    http_status = 503
+
+
 class ServerError(SfumatoError):
     """A server does not take or finish a piece of work, whatever the picture."""
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from sfumato.choice import choose_faces
 from sfumato.clock import Clock, OnStage
-from sfumato.compositing import Kept, keep_colour, melt, mix, paint_weights, paste
-from sfumato.edges import EDGES, SKIN_SIDE, Edge, choose_edge
+from sfumato.compositing import Kept, melt, mix, paste
+from sfumato.edges import EDGES, Edge
 from sfumato.errors import InputError
-from sfumato.geometry import ALIGNED_SIZE, align, clip_box, crop_bounds, face_affine
+from sfumato.geometry import align, face_affine
 from sfumato.io import PictureSource, picture_from
+from sfumato.keeping import cover_persons, keep_eyes, lay_in_faces, surroundings, typical_extent
 from sfumato.masks import touch_up
 from sfumato.opening import Stages, open_stages
 from sfumato.result import Result, make_layers
@@ -22,8 +23,6 @@ from sfumato.settings import Options, Settings, make_settings
 from sfumato.stages.restore import FaceRestoration, enhance_faces, restore_faces
 from sfumato.stages.segment import Parsing, face_extent
 from sfumato.types import (
-    CLASSES,
-    FACE_CLASSES,
     Compare,
     Detect,
     Face,
@@ -42,12 +41,6 @@ STAGES = ("read", "detect", "restore", "segment", "stylize", "blend", "measure")
 
 COMPARED_SIZE = 256
 """Side in pixels of the aligned crops by which likeness is measured."""
-
-EYES = tuple(float(name in ("left_eye", "right_eye")) for name in CLASSES)
-"""Strength of each class in the mask of the eyes."""
-
-PERSON = tuple(float(name == "person") for name in CLASSES)
-"""Strength of each class in the mask of what belongs to persons but to no face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +108,16 @@ class Pipeline:
                 restored if self.settings.blend == "paste" else image
             )  # the paper's section 2.1: the enhanced one
             parsing = self._parsing(seen, faces) if mask is None else None
-            alpha = self._coverage(image, parsing, kept) if mask is None else np.array(mask, np.float32)
+            alpha = cover_persons(image.shape, parsing, self.settings, kept)
+            if mask is not None:
+                alpha = np.array(mask, np.float32)
         with clock.stage("stylize"):
             painted = self._painted(image)
         with clock.stage("blend"):
             self._finish_mask(alpha, painted, restored, parsing, chosen)
             if touches is not None:
                 touch_up(alpha, touches)
-            part = Kept(restored, alpha, _typical_extent(list(chosen.values()), image))
+            part = Kept(restored, alpha, typical_extent(list(chosen.values()), image))
             held = layers or np.may_share_memory(painted, image)
             result = self._blended(painted, part, None if held else painted)
             self._keep_eyes(result, restored, alpha, parsing, chosen)
@@ -164,41 +159,15 @@ class Pipeline:
             return None
         return self.segment_faces(image, faces)
 
-    def _coverage(self, image: Image, parsing: Parsing | None, kept: Sequence[int]) -> Mask:
-        """Return where and how far whole persons are kept; faces alone are laid in one by one, with their edges.
-
-        What is pasted is kept wholly or not at all.
-        """
-        if parsing is not None and self.settings.blend == "paste":
-            covered = parsing.coverage(self.settings.class_strengths, kept)
-            return np.asarray(covered >= 0.5, dtype=np.float32)
-        if parsing is None or not self.settings.class_strengths[1]:
-            return np.zeros(image.shape[:2], np.float32)
-        return parsing.coverage(self.settings.class_strengths, kept)
-
     def _finish_mask(
         self, alpha: Mask, painted: Image, photo: Image, parsing: Parsing | None, kept: Mapping[int, Face]
     ) -> None:
-        """Draw the edges of the mask, in place: of each face as it shows least, of persons as those of the picture.
-
-        A mask of the user's own, and one that is pasted, has its edges already.
-        """
+        """Draw the edges of the mask, in place; one of the user's own, and one that is pasted, has them already."""
         if parsing is None or self.settings.blend == "paste":
             return
-        strengths = self.settings.class_strengths
-        edges = [replace(edge, feather=edge.feather * self.settings.feather) for edge in self.edges]
-        if strengths[1] > 0:
-            whole = Kept(photo, alpha, _typical_extent(tuple(kept.values()), photo))
-            alpha[...] = edges[0].draw(whole)
-            return
-        entire = all(strengths[k] == 1 for k in FACE_CLASSES)  # or skin beyond a part would be another part
-        for index, face in kept.items():
-            place = _surroundings(face, photo)
-            here = parsing.within(place)
-            part = Kept(photo[place], here.coverage(strengths, (index,)), face_extent(face))
-            beyond = here.reduced(SKIN_SIDE / max(here.shape)).coverage(PERSON) if entire else None
-            edge = choose_edge(painted[place], part, beyond, paint=self.settings.paint, edges=edges)
-            np.maximum(alpha[place], edge.draw(part, beyond), out=alpha[place])
+        lay_in_faces(
+            alpha, (painted, photo), parsing, kept, self.settings, dict.fromkeys(kept, tuple(self.edges))
+        )
 
     def _blended(self, painted: Image, kept: Kept, out: Image | None) -> Image:
         if self.settings.blend == "paste":
@@ -219,30 +188,11 @@ class Pipeline:
         """Give the eyes that are kept the colour they had, in place; what is pasted or not painted has it already."""
         if parsing is None or self.settings.blend == "paste" or not self.settings.paint:
             return
-        _, grain = paint_weights(self.settings.paint)
-        for index, face in kept.items():
-            place = _around_eyes(face, photo)
-            eyes = parsing.within(place).coverage(EYES, (index,))
-            keep_colour(result[place], photo[place], (1 - grain) * alpha[place] * eyes)
-
-
-def _surroundings(face: Face, image: Image) -> tuple[slice, slice]:
-    """Return the part of the picture that the face's aligned crop lies in."""
-    x0, y0, x1, y1 = clip_box(crop_bounds(face_affine(face.points), ALIGNED_SIZE), image.shape)
-    return slice(y0, y1), slice(x0, x1)
-
-
-def _around_eyes(face: Face, image: Image) -> tuple[slice, slice]:
-    """Return the part of the picture that holds the face's eyes, three fifths of their distance about both."""
-    eyes = face.points[:2]
-    reach = 0.6 * float(np.linalg.norm(eyes[1] - eyes[0]))
-    box = (*(eyes.min(axis=0) - reach), *(eyes.max(axis=0) + reach))
-    x0, y0, x1, y1 = clip_box((box[0], box[1], box[2], box[3]), image.shape)
-    return slice(y0, y1), slice(x0, x1)
+        keep_eyes(result, photo, alpha, parsing, kept, paint=self.settings.paint)
 
 
 def _seam(image: Image, result: Image, mask: Mask, face: Face) -> Seam | None:
-    place = _surroundings(face, image)
+    place = surroundings(face, image)
     return measure_seam(image[place], result[place], mask[place], extent=face_extent(face))
 
 
@@ -252,12 +202,6 @@ def _check_mask(mask: Mask | None, image: Image) -> None:
         raise InputError(
             f"the mask is {w}x{h} but the picture is {width}x{height}; give a mask of the picture's size"
         )
-
-
-def _typical_extent(faces: Sequence[Face], image: Image) -> float:
-    """Return the median height of the kept faces, or a third of the picture where there is none."""
-    extents = [face_extent(face) for face in faces]
-    return float(np.median(extents)) if extents else min(image.shape[:2]) / 3
 
 
 def build_pipeline(settings: Settings | None = None) -> Pipeline:

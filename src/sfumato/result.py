@@ -1,13 +1,14 @@
 """Hold what became of one picture; it makes nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from sfumato.io import Picture, write_picture
+from sfumato.io import Metadata, Picture, format_of, refuse_existing, write_picture
+from sfumato.recipe_embedding import mark_painted
 from sfumato.seam import Seam
 from sfumato.stages.restore import FaceRestoration
 from sfumato.types import Face, Image, Layers, Mask
@@ -65,13 +66,21 @@ class Result:
         overwrite: bool = False,
         metadata: Literal["keep", "strip"] = "keep",
         quality: int = 92,
+        mark: bool = True,
     ) -> None:
         """Write the painted picture; the format follows the suffix.
+
+        Args:
+            mark: say in its XMP that a network had a part in it (IPTC DigitalSourceType).
 
         Raises:
             OutputError: the file exists and `overwrite` is false, or it cannot be written.
         """
-        write_picture(self.picture, Path(path), quality=quality, metadata=metadata, overwrite=overwrite)
+        target = Path(path)
+        refuse_existing(target, overwrite=overwrite)
+        held = self.picture.metadata if metadata == "keep" else Metadata()
+        told = mark_painted(held, format_of(target)) if mark else held
+        write_picture(replace(self.picture, metadata=told), target, quality=quality, overwrite=overwrite)
 
     def report(self) -> Mapping[str, object]:
         """Return everything but pixels, ready for JSON."""

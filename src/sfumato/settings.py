@@ -220,6 +220,11 @@ def server_token() -> str | None:
     return os.environ.get("SFUMATO_TOKEN") or None
 
 
+def signing_files() -> tuple[str | None, str | None]:
+    """Return the files of SFUMATO_SIGN_CERT and SFUMATO_SIGN_KEY, by which paintings are signed, or None for each."""
+    return os.environ.get("SFUMATO_SIGN_CERT") or None, os.environ.get("SFUMATO_SIGN_KEY") or None
+
+
 def is_offline() -> bool:
     """Return whether SFUMATO_OFFLINE forbids downloads: any value but 0, false and no does."""
     return os.environ.get("SFUMATO_OFFLINE", "").strip().lower() not in ("", "0", "false", "no")

@@ -16,11 +16,11 @@ LAYERS: tuple[frozenset[str], ...] = (
         {"geometry", "fields", "masks", "compositing", "seam", "io", "registry", "download", "backends"}
         | {"store", "bundles", "shapes"}
     ),
-    frozenset({"stages", "conversion"}),
+    frozenset({"stages", "conversion", "recipe", "signing"}),
     frozenset({"resolve", "styles", "restorers", "segmenters", "faces"}),
-    frozenset({"edges", "result", "cost", "choice", "clock", "opening", "labels"}),
+    frozenset({"edges", "keeping", "result", "cost", "choice", "clock", "opening", "labels"}),
     frozenset({"pipeline"}),
-    frozenset({"batch", "jobs"}),
+    frozenset({"batch", "jobs", "video"}),
     frozenset({"__init__"}),
     frozenset({"nets", "training", "evaluation", "export"}),
     frozenset({"apps", "__main__"}),
@@ -115,6 +115,10 @@ def test_only_the_backends_import_openvino() -> None:
 def test_only_io_and_training_decode_pictures() -> None:
     decoders = rooms_that_import("PIL") | rooms_that_import("pi_heif") | rooms_that_import("pillow_heif")
     assert decoders <= {"io", "training", "evaluation"}
+
+
+def test_only_the_room_of_videos_imports_pyav() -> None:
+    assert rooms_that_import("av") <= {"video"}
 
 
 def test_only_shells_load_the_terminal_libraries() -> None:

@@ -19,7 +19,11 @@ from sfumato.batch.plan import OWN, Folder, Shard
 from sfumato.batch.watch import watch
 from sfumato.batch.work import Build
 from sfumato.errors import SettingsError
+from sfumato.io import read_picture
 from sfumato.pipeline import Pipeline
+from sfumato.recipe import used_file
+from sfumato.recipe_embedding import _CREDENTIALS, read_recipe
+from sfumato.recipe_parsing import parse_recipe
 from sfumato.settings import Settings
 from sfumato.types import Image
 from tests.simple import build, invert
@@ -105,6 +109,67 @@ def test_the_number_of_workers_changes_no_byte(source: Path, tmp_path: Path) -> 
     run(source, one, workers=1)
     run(source, three, workers=3)
     assert results(one) == results(three)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_result_carries_its_recipe(source: Path, tmp_path: Path, workers: int) -> None:
+    run(source, tmp_path / "out", workers=workers)
+    for name in results(tmp_path / "out"):
+        recipe = read_recipe(read_picture(tmp_path / "out" / name).metadata, name)
+        assert recipe is not None
+        assert recipe.source == used_file((source / name).read_bytes(), name)
+        assert recipe.models == {"negative": "0" * 64}
+
+
+def test_recipes_lie_beside_results_and_come_back_when_they_are_gone(source: Path, tmp_path: Path) -> None:
+    out, writing = tmp_path / "out", Writing(recipe="sidecar")
+    run(source, out, writing=writing)
+    before = results(out)
+    assert set(before) == {name + end for name in ("a.png", "b/c.png", "b/d.png") for end in ("", ".json")}
+    assert parse_recipe(before["a.png.json"], "it").writing.recipe == "sidecar"
+    assert states(run(source, out, writing=writing)) == ["kept"] * 3
+    (out / "a.png.json").unlink()
+    assert states(run(source, out, writing=writing)) == ["done", "kept", "kept"]
+    assert results(out) == before
+
+
+def test_a_run_that_was_killed_between_a_recipe_and_its_picture_goes_on(source: Path, tmp_path: Path) -> None:
+    out, writing = tmp_path / "out", Writing(recipe="sidecar")
+    run(source, out, writing=writing)
+    (out / "a.png").unlink()
+    assert states(run(source, out, writing=writing, settings=Settings(paint=0.9))) == ["done"] * 3
+    assert parse_recipe((out / "a.png.json").read_bytes(), "it").settings["paint"] == 0.9
+
+
+def test_a_foreign_file_in_the_place_of_a_recipe_is_never_replaced(source: Path, tmp_path: Path) -> None:
+    out, writing = tmp_path / "out", Writing(recipe="sidecar")
+    out.mkdir()
+    (out / "a.png.json").write_text("mine")
+    outcomes = run(source, out, writing=writing)
+    assert states(outcomes) == ["failed", "done", "done"]
+    assert "a.png.json exists and was not painted from a.png" in outcomes[0].error
+    assert (out / "a.png.json").read_text() == "mine"
+    assert not (out / "a.png").exists()
+    assert states(run(source, out, writing=writing, overwrite=True)) == ["done", "kept", "kept"]
+
+
+def test_lost_credentials_of_a_photo_are_in_the_report(source: Path, tmp_path: Path) -> None:
+    (source / "a.png").write_bytes((source / "a.png").read_bytes() + _CREDENTIALS)
+    outcomes = run(source, tmp_path / "out")
+    assert [outcome.describe().get("credentials") for outcome in outcomes] == ["not carried over", None, None]
+
+
+def test_results_are_signed_in_the_workers(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("c2pa")
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from tests.unit.test_signing import identity, read
+
+    mine = identity(tmp_path, ec.generate_private_key(ec.SECP256R1()))
+    writing = Writing(certificate=str(mine.certificate), key=str(mine.key))
+    assert states(run(source, tmp_path / "out", writing=writing)) == ["done"] * 3
+    assert read((tmp_path / "out" / "a.png").read_bytes(), "PNG")[0] == "Valid"
+    assert states(run(source, tmp_path / "out", writing=writing)) == ["kept"] * 3
 
 
 def test_a_second_run_paints_only_what_is_missing(source: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def manifest(tmp_path: Path, text: str) -> Manifest:
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8")
-    return Manifest(path, tmp_path / "out", Settings(feather=2.0))
+    return Manifest(path, str(tmp_path / "out"), Settings(feather=2.0))
 
 
 def test_a_manifest_gives_each_picture_options_of_its_own(tmp_path: Path) -> None:
@@ -132,6 +132,8 @@ def test_a_manifest_gives_each_picture_options_of_its_own(tmp_path: Path) -> Non
         ("input,paint\na.jpg,much\n", SettingsError, "row 1: paint 'much' is not a number"),
         ("input,exact\na.jpg,yes\n", SettingsError, "row 1: exact 'yes' is neither true nor false"),
         ("input,paint\na.jpg,0\nb.jpg,2\n", SettingsError, r"row 2: paint is 2\.0; use 0 to 1"),
+        ("input,output\na.jpg,../b.jpg\n", SettingsError, "row 1: output '../b.jpg' leaves the folder"),
+        ("input,output\na.jpg,/b.jpg\n", SettingsError, "row 1: output '/b.jpg' leaves the folder"),
         ("input\na.jpg\nb/a.jpg\n", SettingsError, "rows 1 and 2 would both be written to"),
         ("input\na.jpg,b.jpg\n", InputError, "more values than columns"),
         ('input\n"a.jpg\n', InputError, "is no CSV in UTF-8"),
@@ -146,7 +148,7 @@ def test_a_faulty_manifest_is_refused_by_its_row(
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="no such manifest"):
-        list(Manifest(tmp_path / "none.csv", tmp_path, Settings()).items())
+        list(Manifest(tmp_path / "none.csv", str(tmp_path), Settings()).items())
 
 
 def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
@@ -154,12 +156,12 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     table = pyarrow.table({"input": ["a.jpg", "b.jpg"], "paint": [0.5, None], "exact": [None, True]})
     parquet.write_table(table, tmp_path / "list.parquet")
-    first, second = Manifest(tmp_path / "list.parquet", tmp_path, Settings()).items()
+    first, second = Manifest(tmp_path / "list.parquet", str(tmp_path), Settings()).items()
     assert first.settings == Settings(paint=0.5)
     assert second.settings == Settings(exact=True)
     (tmp_path / "bad.parquet").write_bytes(b"x" * 100)
     with pytest.raises(InputError, match="is no Parquet"):
-        list(Manifest(tmp_path / "bad.parquet", tmp_path, Settings()).items())
+        list(Manifest(tmp_path / "bad.parquet", str(tmp_path), Settings()).items())
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -168,7 +170,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     filled(tmp_path, "list.parquet")
     with pytest.raises(BackendMissingError, match=r"pip install 'sfumato\[ray\]'"):
-        list(Manifest(tmp_path / "list.parquet", tmp_path, Settings()).items())
+        list(Manifest(tmp_path / "list.parquet", str(tmp_path), Settings()).items())
 
 
 ITEM = Item("a.jpg", "b.jpg", "a.jpg", Settings())

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import PIL.Image
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from sfumato.errors import InputError, SettingsError
 from sfumato.io import Limits, Picture, read_picture
+from sfumato.io.xmp import read_property
 from sfumato.jobs.job import Kind, Part, Work
 from sfumato.jobs.painting import MEDIA_TYPES, STEPS, SUFFIXES, Made, perform, reduce_picture
 from sfumato.jobs.studio import KEPT, Studio, warm
+from sfumato.recipe import used_file
+from sfumato.recipe_embedding import COMPOSITE, SOURCE_TYPE, read_recipe
 from sfumato.settings import Settings
 from sfumato.types import Face, Image
 from tests.simple import FACE, build
@@ -94,6 +98,23 @@ def test_a_thumbnail_says_how_large_the_picture_was(tmp_path: Path, channels: in
     assert small.report["size"] == [96, 80]
     assert (decoded(small).size, decoded(small).format) == ((48, 40), format)
     assert small.media_type == MEDIA_TYPES[format]
+
+
+@pytest.mark.parametrize("metadata", ["keep", "strip"])
+def test_a_result_is_marked_and_carries_its_recipe_where_metadata_are_kept(
+    tmp_path: Path, metadata: Literal["keep", "strip"]
+) -> None:
+    saved(tmp_path, "image", noise())
+    saved(tmp_path, "mask", np.zeros((40, 48), np.uint8))
+    work = Work("stylize", Settings(paint=0.4), side=48, format="PNG", metadata=metadata)
+    held = read_picture(made(tmp_path, work).data).metadata
+    assert read_property(held.xmp or b"", SOURCE_TYPE) == COMPOSITE
+    recipe = read_recipe(held, "it")
+    assert (recipe is not None) is (metadata == "keep")
+    if recipe is not None:
+        assert recipe.source == used_file((tmp_path / "image").read_bytes())
+        assert recipe.parts == {"mask": used_file((tmp_path / "mask").read_bytes())}
+        assert (recipe.size, recipe.side, recipe.settings["paint"]) == ((96, 80), 48, 0.4)
 
 
 @pytest.mark.parametrize("format", sorted(MEDIA_TYPES))

@@ -23,6 +23,7 @@ from sfumato.errors import (
 from sfumato.io import Limits
 from sfumato.jobs.bounds import Bounds
 from sfumato.jobs.job import Client, Job, Part, Refusal, Work
+from sfumato.jobs.memory import estimate_need
 from sfumato.jobs.queue import Load
 from sfumato.jobs.service import MOST_ATTEMPTS, Service
 from sfumato.jobs.store import FILES, Store
@@ -76,8 +77,10 @@ def serving(
     with Store(folder) as store:
         service = Service(store, bounds, pipeline, on_finish)
         service.start()
-        yield service
-        service.stop(0)
+        try:
+            yield service
+        finally:
+            service.stop(0)
 
 
 def send(
@@ -334,10 +337,11 @@ def test_a_job_that_cannot_be_noted_still_tells_how_it_ended(tmp_path: Path) -> 
 
 def test_the_memory_of_large_pictures_keeps_them_apart(tmp_path: Path) -> None:
     gate = Gate()
-    with serving(tmp_path, gate.pipeline, replace(BOUNDS, workers=2, memory=300_000_000)) as service:
+    memory = round(1.5 * estimate_need(WORK, (80, 96)))
+    with serving(tmp_path, gate.pipeline, replace(BOUNDS, workers=2, memory=memory)) as service:
         jobs = [send(service) for _ in range(2)]
         assert gate.entered.wait(SOON)
         assert service.load().running == 1
-        assert service.load().memory <= 300_000_000
+        assert service.load().memory <= memory
         gate.open.set()
         assert {ended(service, job).state for job in jobs} == {"done"}

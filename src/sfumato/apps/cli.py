@@ -25,13 +25,16 @@ from sfumato.apps.cli_figures import FIGURES_HELP, figures
 from sfumato.apps.cli_inputs import STREAM, plan_jobs
 from sfumato.apps.cli_models import models_app
 from sfumato.apps.cli_pipeline import Build, build_chosen, choose_settings
+from sfumato.apps.cli_recipe import choose_signing, plan_sidecars
 from sfumato.apps.cli_report import (
     Voice,
     complain,
     print_faces,
+    report_waits,
     say_outcome,
     say_summary,
 )
+from sfumato.apps.cli_rerun import RERUN_HELP, rerun
 from sfumato.apps.cli_segment import plan_label_files, write_label_files
 from sfumato.apps.cli_serve import SERVE_HELP, serve
 from sfumato.apps.cli_streams import explain_os_error, read_source, refuse_terminal, silence_output
@@ -44,6 +47,7 @@ from sfumato.apps.cli_stylize import (
     prepare_folders,
 )
 from sfumato.apps.cli_train import train_app
+from sfumato.apps.cli_video import VIDEO_HELP, video
 from sfumato.errors import OutputError, SettingsError, SfumatoError
 from sfumato.labels import measure_classes
 
@@ -62,7 +66,9 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(export_app, name="export")
 app.command("figures", help=FIGURES_HELP)(figures)
 app.command("batch", help=BATCH_HELP)(batch)
+app.command("rerun", help=RERUN_HELP)(rerun)
 app.command("serve", help=SERVE_HELP)(serve)
+app.command("video", help=VIDEO_HELP)(video)
 
 
 def main() -> None:
@@ -132,11 +138,16 @@ def stylize(
     exact: options.ExactOption = None,
     save_layers: options.LayersOption = None,
     metadata: options.MetadataOption = "keep",
+    recipe: options.RecipeOption = None,
+    sign_cert: options.SignCertOption = None,
+    sign_key: options.SignKeyOption = None,
     overwrite: options.OverwriteOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> int:
     """Paint pictures and keep the faces."""
+    from sfumato.recipe import choose_place
+
     chosen = {
         "preset": preset,
         "style": style,
@@ -156,11 +167,15 @@ def stylize(
     }
     settings = choose_settings(chosen)
     jobs = plan_jobs(inputs, output, layers=save_layers, overwrite=overwrite)
+    place = choose_place(recipe, metadata)
+    if place == "sidecar":
+        plan_sidecars((job.target for job in jobs), overwrite=overwrite)
     voice = _voice(jobs[0].target, as_json=as_json, quiet=quiet)
+    signing = choose_signing(sign_cert, sign_key)
     pipeline = build_chosen(context, settings, quiet=quiet)
     prepare_folders(jobs)
-    writing = Writing(mask, overwrite, metadata)
-    with voice.progress(len(jobs)) as advance:
+    writing = Writing(mask, overwrite, metadata, place, signing)
+    with report_waits(quiet=quiet), voice.progress(len(jobs)) as advance:
 
         def report(outcome: Outcome) -> None:
             say_outcome(voice, outcome)

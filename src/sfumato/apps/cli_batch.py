@@ -14,6 +14,7 @@ import typer
 
 from sfumato.apps import cli_options as options
 from sfumato.apps.cli_pipeline import choose_settings
+from sfumato.apps.cli_recipe import choose_signing
 from sfumato.apps.cli_report import Voice, complain
 from sfumato.errors import SettingsError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sfumato.batch.item import Item, Outcome, Writing
     from sfumato.batch.manifest import Manifest
     from sfumato.batch.plan import Folder, Patterns
+    from sfumato.batch.remote import RemoteFolder
     from sfumato.settings import Settings
 
 BATCH_HELP = options.describe(
@@ -29,6 +31,7 @@ BATCH_HELP = options.describe(
     "sfumato batch photos/ paintings/ --include '2024/*' --format jpeg --report report.jsonl",
     "sfumato batch list.csv paintings/ --shard 3/8",
     "sfumato batch inbox/ paintings/ --watch",
+    "sfumato batch s3://bucket/photos s3://bucket/paintings --engine ray --address auto",
 )
 
 SOME_FAILED = 1
@@ -45,13 +48,13 @@ def _option(*names: str, text: str, default: str = "") -> typer.models.OptionInf
 
 
 SourceArgument: TypeAlias = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="IN", help="A folder of pictures, or a manifest: CSV or Parquet with a column input."
     ),
 ]
 TargetArgument: TypeAlias = Annotated[
-    Path, typer.Argument(metavar="OUT", help="The folder of the paintings; it is made where there is none.")
+    str, typer.Argument(metavar="OUT", help="The folder of the paintings; it is made where there is none.")
 ]
 IncludeOption: TypeAlias = Annotated[
     list[str] | None,
@@ -86,6 +89,17 @@ ReportOption: TypeAlias = Annotated[
 ]
 FailFastOption: TypeAlias = Annotated[
     bool, typer.Option("--fail-fast", help="Begin no more once a picture failed.", rich_help_panel=BATCH)
+]
+EngineOption: TypeAlias = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="This machine's processes, or a Ray cluster.", rich_help_panel=BATCH),
+]
+AddressOption: TypeAlias = Annotated[
+    str | None, _option("--address", text="Of the Ray cluster, or auto (default: one started here).")
+]
+GpusOption: TypeAlias = Annotated[
+    float,
+    typer.Option("--gpus", min=0, help="GPUs of each Ray actor; parts are allowed.", rich_help_panel=BATCH),
 ]
 WatchOption: TypeAlias = Annotated[
     bool,
@@ -137,6 +151,9 @@ def batch(
     report: ReportOption = None,
     fail_fast: FailFastOption = False,
     watch: WatchOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    gpus: GpusOption = 0.0,
     preset: options.PresetOption = None,
     style: options.StyleOption = None,
     strength: options.StrengthOption = None,
@@ -153,15 +170,20 @@ def batch(
     device: options.DeviceOption = None,
     exact: options.ExactOption = None,
     metadata: options.MetadataOption = "keep",
+    recipe: options.RecipeOption = None,
+    sign_cert: options.SignCertOption = None,
+    sign_key: options.SignKeyOption = None,
     overwrite: options.OverwriteOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> int:
     """Paint a folder or a list of pictures."""
+    from sfumato.batch.cluster import Cluster
     from sfumato.batch.item import Writing
     from sfumato.batch.local import Local
     from sfumato.batch.plan import WHOLE, Patterns, parse_shard
     from sfumato.pipeline import build_pipeline
+    from sfumato.recipe import choose_place
 
     settings = choose_settings(
         {
@@ -182,15 +204,25 @@ def batch(
             "exact": exact,
         }
     )
-    writing = Writing(format.upper() if format else None, quality, metadata)
+    place = choose_place(recipe, metadata)
+    signed = [str(path) for path in choose_signing(sign_cert, sign_key) or ()]
+    writing = Writing(format.upper() if format else None, quality, metadata, place, *signed)
     part = parse_shard(shard) if shard else WHOLE
     plan = open_plan(source, target, settings, writing, Patterns(include or (), exclude or ()))
-    refuse_mixing(source, target, watch=watch, shard=shard)
+    refuse_mixing(source, target, engine, watch=watch, shard=shard)
+    if engine == "ray" and (place == "sidecar" or signed):
+        raise SettingsError(
+            "--engine ray writes pictures alone and has no keys; embed recipes, sign afterwards"
+        )
     build_pipeline(settings)  # what cannot be built is refused before the first picture
-    engine = Local(target, workers or count_processors(), build_pipeline, part, overwrite)
+    painting = (
+        Local(Path(target), workers or count_processors(), build_pipeline, part, overwrite)
+        if engine == "local"
+        else Cluster(target, workers or 0, build_pipeline, address, gpus, part, overwrite)
+    )
     tally, voice = Tally(fail_fast), Voice(json=as_json, quiet=quiet)
     with interruptible(tally), report_lines(report) as note:
-        for outcome in engine.run(give(plan, tally, watch=watch), lambda: tally.stopped):
+        for outcome in painting.run(give(plan, tally, watch=watch), lambda: tally.stopped):
             tally.count(outcome)
             note(outcome)
             say(voice, outcome)
@@ -202,40 +234,49 @@ def batch(
 
 
 def open_plan(
-    source: Path, target: Path, settings: "Settings", writing: "Writing", patterns: "Patterns"
-) -> "Folder | Manifest":
+    source: str, target: str, settings: "Settings", writing: "Writing", patterns: "Patterns"
+) -> "Folder | RemoteFolder | Manifest":
     """Return what is to be painted.
 
     Raises:
         SettingsError: patterns are given for a manifest.
     """
     from sfumato.batch.manifest import MANIFESTS, Manifest
+    from sfumato.batch.places import is_address
     from sfumato.batch.plan import Folder
+    from sfumato.batch.remote import RemoteFolder
 
-    if source.suffix.lower() not in MANIFESTS or source.is_dir():
-        return Folder(source, target, settings, writing, patterns)
-    if patterns.include or patterns.exclude:
-        raise SettingsError(
-            "--include and --exclude choose among the files of a folder; take rows out of the manifest"
-        )
-    return Manifest(source, target, settings, writing)
+    here = Path(source)
+    if here.suffix.lower() in MANIFESTS and not here.is_dir():
+        if patterns.include or patterns.exclude:
+            raise SettingsError(
+                "--include and --exclude are for folders; take rows out of the manifest instead"
+            )
+        return Manifest(here, target, settings, writing)
+    if is_address(source) or is_address(target):
+        return RemoteFolder(source, target, settings, writing, patterns)
+    return Folder(here, Path(target), settings, writing, patterns)
 
 
-def refuse_mixing(source: Path, target: Path, *, watch: bool, shard: str | None) -> None:
+def refuse_mixing(source: str, target: str, engine: str, *, watch: bool, shard: str | None) -> None:
     """Raise where choices do not go together.
 
     Raises:
-        SettingsError: paintings would lie among the photos, or what comes later would be divided or listed.
+        SettingsError: paintings would lie among the photos, what comes later would be divided or listed, or this
+            machine's processes would paint into a storage.
     """
-    if source.is_dir() and target.exists() and source.resolve() == target.resolve():
+    from sfumato.batch.places import is_address
+
+    here, there = Path(source), Path(target)
+    if engine == "local" and (is_address(source) or is_address(target)):
+        raise SettingsError("addresses of storages are for --engine ray; name folders, or mount the storage")
+    if here.is_dir() and there.exists() and here.resolve() == there.resolve():
         raise SettingsError(
-            f"{target} is the folder of the photos themselves; name another folder for the paintings"
+            f"{target} is the folder of the photos themselves; name another one for the paintings"
         )
-    if watch and shard:
-        raise SettingsError(
-            "--watch and --shard do not go together, for nobody knows what will come; watch a folder each"
-        )
-    if watch and not source.is_dir():
+    if watch and (shard or engine == "ray"):
+        raise SettingsError("--watch is for one machine and all pictures; leave out --shard and --engine")
+    if watch and not here.is_dir():
         raise SettingsError(f"--watch needs a folder, which {source} is not")
 
 
@@ -244,7 +285,7 @@ def count_processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def give(plan: "Folder | Manifest", tally: Tally, *, watch: bool) -> "Iterable[Item | None]":
+def give(plan: "Folder | RemoteFolder | Manifest", tally: Tally, *, watch: bool) -> "Iterable[Item | None]":
     """Return the pictures of the plan, once or as long as more come."""
     from sfumato.batch import watch as watching
 
@@ -288,7 +329,8 @@ def say(voice: Voice, outcome: "Outcome") -> None:
         name = outcome.item.name
         complain(outcome.error if name in outcome.error else f"{name}: {outcome.error}")
     elif outcome.state == "done":
-        voice.say(f"{outcome.item.name} -> {outcome.item.target} ({outcome.seconds:.1f} s)")
+        lost = ", its Content Credentials are not carried over" if "credentials" in outcome.report else ""
+        voice.say(f"{outcome.item.name} -> {outcome.item.target} ({outcome.seconds:.1f} s{lost})")
 
 
 def exit_code(tally: Tally) -> int:

@@ -215,6 +215,23 @@ MetadataOption: TypeAlias = Annotated[
     Literal["keep", "strip"],
     _option("--metadata", text="Keep or drop EXIF, XMP and GPS.", panel=FILES, default="keep"),
 ]
+RecipeOption: TypeAlias = Annotated[
+    Literal["none", "mark", "embed", "sidecar"] | None,
+    _option(
+        "--recipe",
+        text="Where it goes how the painting was made: embed it, a sidecar beside it (NAME.json), only the mark that a "
+        "network painted it, or none.",
+        panel=FILES,
+        default="embed; mark with --metadata strip",
+    ),
+]
+SignCertOption: TypeAlias = Annotated[
+    Path | None,
+    _option("--sign-cert", text="Sign results (C2PA) with this certificate, a PEM chain.", panel=FILES),
+]
+SignKeyOption: TypeAlias = Annotated[
+    Path | None, _option("--sign-key", text="The private key of the certificate, PEM.", panel=FILES)
+]
 OverwriteOption: TypeAlias = Annotated[
     bool, _option("--overwrite", text="Replace results that exist; an input is never replaced.", panel=FILES)
 ]

@@ -7,6 +7,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
+from sfumato.recipe import Place
 from sfumato.settings import Settings
 
 State: TypeAlias = Literal["done", "kept", "failed"]
@@ -21,11 +22,16 @@ class Writing:
         format: one of `io.Picture.format`; None is that of the picture, as the suffix of its target says.
         quality: 1..100, where the format loses something.
         metadata: whether EXIF and XMP go along.
+        recipe: where the recipe goes.
+        certificate, key: files by which results are signed; None does not sign.
     """
 
     format: str | None = None
     quality: int = 92
     metadata: Literal["keep", "strip"] = "keep"
+    recipe: Place = "embed"
+    certificate: str | None = None
+    key: str | None = None
 
 
 AS_IT_IS = Writing()

@@ -114,14 +114,19 @@ def read_lines(path: Path) -> Iterator[Mapping[str, Any]]:
                 yield held
 
 
+def parse_entry(line: Mapping[str, Any]) -> tuple[str, Entry] | None:
+    """Return the path and the result that a line speaks of, or None where it is none."""
+    try:
+        result, source = (_stamp(line[part]) for part in ("result", "source"))
+        return line["target"], Entry(line["key"], line["sha256"], result, source, line["content"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 def _read_all(folder: Path) -> Iterator[tuple[str, Entry]]:
     for path in sorted(folder.glob("ledger-*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
-        for line in read_lines(path):
-            try:
-                result, source = (_stamp(line[part]) for part in ("result", "source"))
-                yield line["target"], Entry(line["key"], line["sha256"], result, source, line["content"])
-            except (KeyError, TypeError, ValueError):
-                continue
+        parsed = (parse_entry(line) for line in read_lines(path))
+        yield from (held for held in parsed if held is not None)
 
 
 def _stamp(pair: Sequence[int]) -> Stamp:

@@ -14,6 +14,7 @@ from sfumato.batch.work import Build, Painter, fail
 from sfumato.batch.workers import Task, Workers, stamp_of
 from sfumato.errors import OutputError, OutputExistsError, SfumatoError
 from sfumato.io.writing import publish
+from sfumato.recipe import sidecar_of
 
 Stop = Callable[[], bool]
 
@@ -119,8 +120,8 @@ class _Run:
 
         The picture is read only where its size or time of change is another than when it was painted.
         """
-        entry = self._ledger.entries.get(self._below(item))
-        if entry is None or not _is_there(Path(item.target), entry):
+        entry = self._ledger.entries.get(self._below(Path(item.target)))
+        if entry is None or not all(self._is_noted(path) for path in files_of(item)):
             return None
         content = entry.content
         if stamp_of(Path(item.source)) != entry.source:
@@ -130,47 +131,70 @@ class _Run:
             return None
         return Outcome(item, "kept", key=entry.key, sha256=entry.sha256, bytes=entry.result[0])
 
+    def _is_noted(self, path: Path) -> bool:
+        entry = self._ledger.entries.get(self._below(path))
+        return entry is not None and _is_there(path, entry)
+
     def _refuse_foreign(self, item: Item) -> Outcome | None:
         """Return a failure where a file is in the way that this program did not write, or None."""
-        target = Path(item.target)
-        if self._local.overwrite or not os.path.lexists(target) or self._is_ours(item):
-            return None
-        return fail(item, _foreign(item))
+        for path in files_of(item):
+            if not self._local.overwrite and os.path.lexists(path) and not self._is_ours(path):
+                return fail(item, _foreign(item, path))
+        return None
 
-    def _is_ours(self, item: Item) -> bool:
-        """Tell whether the target is a result that this program wrote, now or before."""
-        target = Path(item.target)
-        known = self._ledger.written.get(self._below(item), ())
-        return bool(known) and target.is_file() and sha256(target.read_bytes()).hexdigest() in known
+    def _is_ours(self, path: Path) -> bool:
+        """Tell whether a file is a result that this program wrote, now or before."""
+        known = self._ledger.written.get(self._below(path), ())
+        return bool(known) and path.is_file() and sha256(path.read_bytes()).hexdigest() in known
 
     def _placed(self, task: Task, outcome: Outcome) -> Outcome:
-        """Note a result and give it its name; what fails has none."""
+        """Note a result and give it its name, after that of its sidecar; what fails has none."""
         if outcome.state != "done":
             return outcome
-        target = Path(task.item.target)
+        files = [(path, _temporary_of(path, task)) for path in files_of(task.item)]
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            replaced = self._local.overwrite or self._is_ours(task.item)
-            stamp = stamp_of(task.temporary)
-            entry = Entry(outcome.key, outcome.sha256, stamp, outcome.stamp, outcome.content)
-            self._ledger.note(self._below(task.item), entry)
-            publish(task.temporary, target, overwrite=replaced)
-        except FileExistsError:
-            return fail(task.item, _foreign(task.item), outcome.seconds)
+            for path, temporary in reversed(files):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._give_name(task.item, outcome, temporary, path)
+        except SfumatoError as error:
+            return fail(task.item, error, outcome.seconds)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            return fail(task.item, OutputError(f"cannot write {target}: {reason}; free some space"))
+            why = OutputError(f"cannot write {task.item.target}: {reason}; free some space")
+            return fail(task.item, why, outcome.seconds)
         finally:
-            task.temporary.unlink(missing_ok=True)
+            for _, temporary in files:
+                temporary.unlink(missing_ok=True)
         return outcome
 
-    def _below(self, item: Item) -> str:
-        return os.path.relpath(item.target, self._local.target)
+    def _give_name(self, item: Item, outcome: Outcome, temporary: Path, path: Path) -> None:
+        replaced = self._local.overwrite or self._is_ours(path)
+        is_result = path == Path(item.target)
+        digest = outcome.sha256 if is_result else sha256(temporary.read_bytes()).hexdigest()
+        entry = Entry(outcome.key, digest, stamp_of(temporary), outcome.stamp, outcome.content)
+        self._ledger.note(self._below(path), entry)
+        try:
+            publish(temporary, path, overwrite=replaced)
+        except FileExistsError as error:
+            raise _foreign(item, path) from error
+
+    def _below(self, path: Path) -> str:
+        return os.path.relpath(path, self._local.target)
 
 
-def _foreign(item: Item) -> OutputExistsError:
+def files_of(item: Item) -> tuple[Path, ...]:
+    """Return the files that a picture becomes: the painting and, where it is asked for, the recipe beside it."""
+    target = Path(item.target)
+    return (target, sidecar_of(target)) if item.writing.recipe == "sidecar" else (target,)
+
+
+def _temporary_of(path: Path, task: Task) -> Path:
+    return task.temporary if path == Path(task.item.target) else sidecar_of(task.temporary)
+
+
+def _foreign(item: Item, path: Path) -> OutputExistsError:
     return OutputExistsError(
-        f"{item.target} exists and was not painted from {item.name}; use --overwrite or another folder"
+        f"{path} exists and was not painted from {item.name}; use --overwrite or another folder"
     )
 
 

@@ -1,12 +1,14 @@
 """Read a list of pictures with options of their own from CSV or Parquet; nothing is painted here."""
 
 import csv
+import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 from sfumato.batch.item import AS_IT_IS, Item, Writing
+from sfumato.batch.places import is_address
 from sfumato.batch.plan import name_results
 from sfumato.errors import BackendMissingError, InputError, MissingInputError, SettingsError
 from sfumato.settings import Options, Settings
@@ -25,12 +27,12 @@ class Manifest:
 
     Attributes:
         path: of the table; relative inputs are below its folder.
-        target: folder that relative outputs are below.
+        target: folder or address that outputs are below.
         settings: hold where a row says nothing.
     """
 
     path: Path
-    target: Path
+    target: str
     settings: Settings
     writing: Writing = AS_IT_IS
 
@@ -58,12 +60,16 @@ class Manifest:
         if not name:
             raise InputError(f"{self.path}: row {number} has no input; name a picture in its column 'input'")
         written = str(given.pop("output", "")) or name_results([Path(name).name], self.writing.format)[0]
+        if posixpath.isabs(written) or ".." in written.split("/"):
+            raise SettingsError(
+                f"{self.path}: row {number}: output '{written}' leaves the folder; name one below"
+            )
         try:
             settings = replace(self.settings, **_options(given))
         except SettingsError as error:
             raise SettingsError(f"{self.path}: row {number}: {error}") from error
-        source, target = self.path.parent / name, self.target / written
-        return Item(str(source), str(target), name, settings, self.writing)
+        source = name if is_address(name) else str(self.path.parent / name)
+        return Item(source, f"{self.target.rstrip('/')}/{written}", name, settings, self.writing)
 
 
 def _options(given: Mapping[str, object]) -> Options:

@@ -9,10 +9,13 @@ from typing import TypeAlias
 
 from sfumato.batch.item import Item, Outcome, key_of
 from sfumato.errors import PictureTooLargeError, SfumatoError
-from sfumato.io import encode_picture, picture_from
+from sfumato.io import picture_from
 from sfumato.io.formats import format_of
 from sfumato.pipeline import Pipeline
+from sfumato.recipe import Recipe, Writing, make_recipe, sidecar_bytes, used_file
+from sfumato.recipe_embedding import encode_painting, has_credentials
 from sfumato.settings import Settings
+from sfumato.signing import sign
 
 Build: TypeAlias = Callable[[Settings], Pipeline]
 """Makes the pipeline of settings."""
@@ -24,10 +27,12 @@ class Painted:
 
     Attributes:
         data: the encoded picture; empty where it failed.
+        sidecar: what is written beside it; empty where nothing is.
     """
 
     outcome: Outcome
     data: bytes = b""
+    sidecar: bytes = b""
 
 
 class Painter:
@@ -46,13 +51,13 @@ class Painter:
         start = time.perf_counter()
         try:
             pipeline = self.pipeline(item.settings)
-            encoded, report = _paint(pipeline, item, data)
+            encoded, recipe, report = _paint(pipeline, item, data)
         except SfumatoError as error:
             return Painted(fail(item, error, time.perf_counter() - start))
         except MemoryError:
             large = PictureTooLargeError(f"{item.name} needs more memory than there is; scale it down")
             return Painted(fail(item, large, time.perf_counter() - start))
-        content = sha256(data).hexdigest()
+        content = recipe.source.sha256
         outcome = Outcome(
             item,
             "done",
@@ -63,7 +68,7 @@ class Painter:
             seconds=round(time.perf_counter() - start, 4),
             report=report,
         )
-        return Painted(outcome, encoded)
+        return Painted(outcome, encoded, sidecar_bytes(recipe) if recipe.writing.recipe == "sidecar" else b"")
 
     def pipeline(self, settings: Settings) -> Pipeline:
         """Return the pipeline of settings.
@@ -76,15 +81,29 @@ class Painter:
         return self._pipelines[settings]
 
 
-def _paint(pipeline: Pipeline, item: Item, data: bytes) -> tuple[bytes, Mapping[str, object]]:
-    result = pipeline.stylize(picture_from(data, name=item.name))
-    format = item.writing.format or format_of_target(item.target)
-    encoded = encode_picture(
-        result.picture, format=format, quality=item.writing.quality, metadata=item.writing.metadata
-    )
+def _paint(pipeline: Pipeline, item: Item, data: bytes) -> tuple[bytes, Recipe, Mapping[str, object]]:
+    picture = picture_from(data, name=item.name)
+    height, width = picture.image.shape[:2]
+    result = pipeline.stylize(picture)
+    source, writing = used_file(data, item.source), _writing(item)
+    recipe = make_recipe(item.settings, result.models, source, (width, height), writing)
+    encoded = encode_painting(result.picture, recipe)
+    if item.writing.certificate and item.writing.key:
+        encoded = sign(encoded, writing.format, Path(item.writing.certificate), Path(item.writing.key))
     report = dict(result.report())
     del report["models"]  # the same for all: the first line of the report names them
-    return encoded, report
+    return encoded, recipe, report | describe_credentials(data)
+
+
+def _writing(item: Item) -> Writing:
+    wanted = item.writing
+    format = wanted.format or format_of_target(item.target)
+    return Writing(format, wanted.quality, wanted.metadata, wanted.recipe)
+
+
+def describe_credentials(data: bytes) -> dict[str, object]:
+    """Return what a report says of Content Credentials of the source; nothing where there are none."""
+    return {"credentials": "not carried over"} if has_credentials(data) else {}
 
 
 def format_of_target(target: str) -> str:

@@ -13,6 +13,7 @@ from sfumato.batch.item import Item, Outcome
 from sfumato.batch.work import Build, Painter, fail
 from sfumato.errors import InputError, MissingInputError, OutputError, SfumatoError
 from sfumato.io.writing import write_new
+from sfumato.recipe import sidecar_of
 
 AHEAD = 2
 """Pictures that a worker has in hand: one to paint, and one to begin with while the first is put in its place."""
@@ -165,6 +166,8 @@ def paint_task(painter: Painter, task: Task) -> Outcome:
     painted = painter.paint(task.item, data)
     if painted.data:
         try:
+            if painted.sidecar:
+                write_new(painted.sidecar, sidecar_of(task.temporary))
             write_new(painted.data, task.temporary)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

@@ -17,6 +17,7 @@ from sfumato.io.picture import Metadata
 
 _PREFIX = b"Exif\0\0"
 _ORIENTATION = ExifTags.Base.Orientation
+_SOFTWARE = ExifTags.Base.Software
 _XMP_TAG = 700
 _GROUPS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 _DESCRIPTIVE_TAGS = frozenset(
@@ -46,7 +47,11 @@ _THUMBNAIL_RANGES = ((0x0201, 0x0202), (0x0111, 0x0117))
 """Tags (offset, length) of a JPEG and of an uncompressed thumbnail, EXIF 2.32 section 4.5.5."""
 
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|>)\s*)[0-9]+")
-_XMP_THUMBNAILS = re.compile(rb"<(xmp|xap):Thumbnails\b.*?</\1:Thumbnails>", re.DOTALL)
+_XMP_THUMBNAILS = tuple((b"<%b:Thumbnails" % name, b"</%b:Thumbnails>" % name) for name in (b"xmp", b"xap"))
+"""How a list of thumbnails begins and ends."""
+
+_TEXT = 2
+"""Kind of a value of EXIF that is ASCII text, TIFF 6.0 section 2."""
 
 
 class _Entry(NamedTuple):
@@ -116,6 +121,27 @@ def without_orientation(exif: bytes) -> bytes:
             struct.pack_into(order + "H", block, first, len(entries) - 1)
             break
     return bytes(block)
+
+
+def with_software(exif: bytes, software: str) -> bytes:
+    """Return the block with its Software tag set; a broken block as it is.
+
+    The first directory, which may grow, is written anew at the end, so that every value stays at its offset.
+    """
+    try:
+        order, first = _header(exif)
+        held = list(_entries(exif, order, first))
+    except struct.error:
+        return exif
+    end = first + 2 + 12 * len(held)
+    block = exif + bytes(len(exif) % 2)
+    text = software.encode("ascii") + b"\0"
+    entry = struct.pack(order + "HHLL", _SOFTWARE, _TEXT, len(text), len(block))
+    block += text + bytes(len(text) % 2)
+    entries = {old.tag: exif[old.at - 8 : old.at + 4] for old in held} | {_SOFTWARE: entry}
+    directory = struct.pack(order + "H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries))
+    first_directory = struct.pack(order + "L", len(block))
+    return block[:4] + first_directory + block[8:] + directory + exif[end : end + 4].ljust(4, b"\0")
 
 
 def _descriptive_exif(source: PIL.Image.Exif) -> PIL.Image.Exif:
@@ -214,4 +240,15 @@ def _upright_xmp(xmp: bytes) -> bytes | None:
         xmp.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", _XMP_THUMBNAILS.sub(b"", xmp))
+    for begin, end in _XMP_THUMBNAILS:
+        xmp = _cut_all(xmp, begin, end)
+    return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+
+
+def _cut_all(text: bytes, begin: bytes, end: bytes) -> bytes:
+    """Return the text without what stands from each `begin` to the next `end`; each byte is looked at once."""
+    kept, at = [], 0
+    while (start := text.find(begin, at)) >= 0 and (stop := text.find(end, start)) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return b"".join((*kept, text[at:]))

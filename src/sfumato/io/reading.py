@@ -66,6 +66,19 @@ def picture_from(source: PictureSource, *, limits: Limits = _LIMITS, name: str |
     return read_picture(source, limits=limits, name=name)
 
 
+def read_bytes(source: Source, *, limits: Limits = _LIMITS, name: str | None = None) -> bytes:
+    """Return all bytes of a file or stream, so that what is decoded and what is hashed are the same.
+
+    Raises:
+        MissingInputError: there is no such file.
+        PictureTooLargeError: it is larger than the limit.
+        InputError: it is empty, a folder, or may not be read.
+    """
+    called = _called(source, name)
+    with _opened(source, limits, called) as stream:
+        return stream.read()
+
+
 def read_mask(
     source: Source, shape: tuple[int, int] | None = None, *, limits: Limits = _LIMITS, name: str | None = None
 ) -> Mask:

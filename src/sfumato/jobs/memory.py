@@ -5,13 +5,16 @@ from pathlib import Path
 from sfumato.jobs.bounds import group_files
 from sfumato.jobs.job import Work
 
-BASE = 160_000_000
-"""Bytes of one worker with its networks, whatever the picture."""
+BASE = 15_000_000
+"""Bytes of any job, whatever the picture."""
 
-PER_PIXEL = {"stylize": 20, "detect": 9, "segment": 14, "thumbnail": 9}
+BUFFERS = {"stylize": 375_000_000, "detect": 180_000_000, "segment": 285_000_000, "thumbnail": 0}
+"""Bytes more in which the networks of a worker compute; the networks themselves are shared and no job's own."""
+
+PER_PIXEL = {"stylize": 12, "detect": 6, "segment": 20, "thumbnail": 9}
 """Bytes of each pixel of the picture, measured as the growth of the process (benchmarks/bench_memory.py)."""
 
-LAYERS = 15
+LAYERS = 11
 """Bytes of each pixel more where the layers are kept."""
 
 LARGE_NETWORKS = 1_500_000_000
@@ -31,7 +34,7 @@ def estimate_need(work: Work, shape: tuple[int, int]) -> int:
     """
     pixels = shape[0] * shape[1]
     each = PER_PIXEL[work.kind] + (LAYERS if work.layers else 0)
-    return BASE + pixels * each + (0 if _is_embedded(work) else LARGE_NETWORKS)
+    return BASE + BUFFERS[work.kind] + pixels * each + (0 if _is_embedded(work) else LARGE_NETWORKS)
 
 
 def _is_embedded(work: Work) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from sfumato.io import Limits, Picture, encode_labels, encode_picture, read_mask
 from sfumato.jobs.job import Kind, Part, Work
 from sfumato.labels import colour_classes, measure_classes
 from sfumato.pipeline import STAGES, Pipeline
+from sfumato.recipe import Recipe, Writing, choose_place, make_recipe, used_file
+from sfumato.recipe_embedding import encode_painting
 from sfumato.result import Result, describe_face
 from sfumato.stages.palette import InPalette, measure_palette
 from sfumato.types import Mask, Touches
@@ -93,7 +95,9 @@ def perform(work: Work, files: Files, pipeline: Pipeline, limits: Limits, on_sta
         return Made(_describe_faces(pipeline, picture))
     if work.kind == "segment":
         return _segment(work, picture, pipeline, on_stage)
-    return _stylize(work, picture, files, pipeline, limits, on_stage)
+    result = paint(picture, files, pipeline, limits, layers=work.layers, on_stage=on_stage)
+    on_stage(WRITE)
+    return _encode(result, _recipe(work, result, files, original))
 
 
 def reduce_picture(picture: Picture, side: int | None) -> Picture:
@@ -137,17 +141,22 @@ def _segment(work: Work, picture: Picture, pipeline: Pipeline, on_stage: OnStage
     return Made({"size": [width, height], "classes": measure_classes(labels)}, data, "image/png")
 
 
-def _stylize(
-    work: Work, picture: Picture, files: Files, pipeline: Pipeline, limits: Limits, on_stage: OnStage
-) -> Made:
+def paint(
+    picture: Picture,
+    files: Files,
+    pipeline: Pipeline,
+    limits: Limits,
+    *,
+    layers: bool = False,
+    on_stage: OnStage | None = None,
+) -> Result:
+    """Paint a picture under the mask, with the touches and in the palette that there are files of."""
     mask, touches = _read_mask(files, picture, limits), _read_touches(files, limits)
     palette = files("palette")
     if palette is not None:
         colours = measure_palette(read_picture(palette, limits=limits, name="the palette").image)
         pipeline = replace(pipeline, paint=InPalette(pipeline.paint, colours))
-    result = pipeline.stylize(picture, mask=mask, touches=touches, layers=work.layers, on_stage=on_stage)
-    on_stage(WRITE)
-    return _encode(work, result)
+    return pipeline.stylize(picture, mask=mask, touches=touches, layers=layers, on_stage=on_stage)
 
 
 def _read_mask(files: Files, picture: Picture, limits: Limits) -> Mask | None:
@@ -163,12 +172,22 @@ def _read_touches(files: Files, limits: Limits) -> Touches | None:
     return None if path is None else read_touches(path, limits=limits, name="the picture of touches")
 
 
-def _encode(work: Work, result: Result) -> Made:
+def _recipe(work: Work, result: Result, files: Files, original: tuple[int, ...]) -> Recipe:
+    """Return the recipe of a result; names of files are not known here."""
     format = work.format or result.picture.format
     format = "JPEG" if format == "HEIF" else format
+    writing = Writing(format, work.quality, work.metadata, choose_place(None, work.metadata))
+    held = {part: path.read_bytes() for part in get_args(Part) if (path := files(part)) is not None}
+    height, width = original
+    recipe = make_recipe(work.settings, result.models, used_file(held.pop("image")), (width, height), writing)
+    return replace(recipe, side=work.side, parts={part: used_file(data) for part, data in held.items()})
+
+
+def _encode(result: Result, recipe: Recipe) -> Made:
+    format = recipe.writing.format
     if format not in MEDIA_TYPES:
         raise SettingsError(f"unknown format '{format}'; use {', '.join(MEDIA_TYPES).lower()}")
-    data = encode_picture(result.picture, format=format, quality=work.quality, metadata=work.metadata)
+    data = encode_painting(result.picture, recipe)
     layers = {
         name: encode_picture(Picture(layer), format="PNG", metadata="strip")
         for name, layer in result.layers.items()
