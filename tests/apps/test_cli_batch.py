@@ -101,7 +101,7 @@ def test_the_first_failure_may_end_it(tmp_path: Path, start: Start) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_what_is_in_hand(tmp_path: Path, start: Start, number: int) -> None:
-    photos(tmp_path / "in", 30)
+    photos(tmp_path / "in", 14)
     process = start("--workers", "2")
     assert process.stdout is not None
     process.stdout.readline()
@@ -110,10 +110,10 @@ def test_a_signal_finishes_what_is_in_hand(tmp_path: Path, start: Start, number:
     assert code == 130
     assert "finishing the pictures in hand" in err
     done = whole_results(tmp_path / "out")
-    assert 1 <= done < 30
+    assert 1 <= done < 14
     assert out.splitlines()[-1] == f"{done} painted"
     code, out, _ = finish(start())
-    assert (code, out.splitlines()[-1]) == (0, f"{30 - done} painted, {done} were there already")
+    assert (code, out.splitlines()[-1]) == (0, f"{14 - done} painted, {done} were there already")
 
 
 @pytest.mark.slow

@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.batch.cluster import (
-    ChunkedLedger,
-    Cluster,
-    below,
-    intent_name,
-    item_of,
-    outcome_of,
-    read_row,
-)
+from sfumato.batch.chunks import ChunkedLedger, intent_name
+from sfumato.batch.cluster import Cluster, below, item_of, outcome_of, read_row
 from sfumato.batch.item import Item, Outcome, Writing
 from sfumato.batch.ledger import Entry
 from sfumato.batch.places import Place, is_address
@@ -38,7 +31,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own
 
 def slow(settings: Settings) -> Pipeline:
     def paint(image: Image) -> Image:
-        time.sleep(0.3)
+        time.sleep(0.2)
         return invert(image)
 
     return replace(build(settings), paint=paint)
@@ -101,7 +94,7 @@ def test_foreign_files_are_not_replaced_unasked(source: Path, tmp_path: Path, no
 
 
 def test_a_node_that_dies_half_way_loses_nothing_and_doubles_nothing(tmp_path: Path, nodes: object) -> None:
-    source, out = photos(tmp_path / "in", *(f"{k:02}.png" for k in range(24))), tmp_path / "out"
+    source, out = photos(tmp_path / "in", *(f"{k:02}.png" for k in range(16))), tmp_path / "out"
     outcomes: list[Outcome] = []
     victim = next(iter(nodes.worker_nodes))  # type: ignore[attr-defined]  # Ray's cluster has no types
     killer = threading.Thread(target=nodes.remove_node, args=(victim,), kwargs={"allow_graceful": False})  # type: ignore[attr-defined]  # the same
@@ -112,8 +105,8 @@ def test_a_node_that_dies_half_way_loses_nothing_and_doubles_nothing(tmp_path: P
     killer.join()
     assert sorted(o.item.name for o in outcomes) == [f"{k:02}.png" for k in range(24)]
     assert set(states(outcomes)) == {"done"}
-    assert len(results(out)) == 24
-    assert states(run(source, out)) == ["kept"] * 24
+    assert len(results(out)) == 16
+    assert states(run(source, out)) == ["kept"] * 16
 
 
 def test_a_driver_that_dies_after_a_result_was_written_finds_it_again(source: Path, tmp_path: Path) -> None:

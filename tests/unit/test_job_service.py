@@ -161,6 +161,13 @@ def test_a_picture_beyond_the_memory_is_refused(tmp_path: Path) -> None:
         send(service)
 
 
+def test_a_large_mask_counts_too(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        plain = send(service)
+        masked = send(service, uploads={"image": portrait(), "mask": portrait(300, 300)})
+        assert masked.need > plain.need
+
+
 def test_a_waiting_job_is_cancelled_at_once(tmp_path: Path) -> None:
     gate = Gate()
     with serving(tmp_path, gate.pipeline) as service:
@@ -331,7 +338,7 @@ def test_a_job_that_cannot_be_noted_still_tells_how_it_ended(tmp_path: Path) -> 
         assert ended(service, job).state == "done"
         assert service.find(job.id).state == ended(service, job).state == "done"
         service._store._database.execute("PRAGMA query_only=OFF")
-        until(lambda: job.id not in service._live)
+        until(lambda: service._live.find(job.id) is None)
         assert service.find(job.id).state == "done"
 
 

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
-from sfumato.errors import BusyError, SfumatoError, TokenError
+from sfumato.errors import BusyError, SfumatoError, StoppingError, TokenError
 from sfumato.jobs.job import Refusal
 
 MEDIA_TYPE = "application/problem+json"
@@ -57,7 +57,7 @@ def answer_error(error: SfumatoError) -> Response:
 
 def answer_refusal(refusal: Refusal) -> Response:
     """Return the failure of a job as the answer to the request that waited for it."""
-    headers = {"Retry-After": RETRY_AFTER} if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    headers = {"Retry-After": RETRY_AFTER} if refusal.kind == StoppingError.__name__ else None
     return answer_problem(refusal.status, refusal.kind, refusal.detail, headers)
 
 

@@ -17,6 +17,9 @@ PER_PIXEL = {"stylize": 12, "detect": 6, "segment": 20, "thumbnail": 9}
 LAYERS = 11
 """Bytes of each pixel more where the layers are kept."""
 
+BESIDE = 9
+"""Bytes of each pixel of what comes beside the picture: a mask, touches, a palette."""
+
 LARGE_NETWORKS = 1_500_000_000
 """Bytes that networks which are not embedded may take: CycleGAN's generator, GFPGAN, a Segment Anything."""
 

@@ -12,13 +12,12 @@ from typing import BinaryIO
 
 from sfumato.errors import (
     OutputError,
-    PictureTooLargeError,
     UnknownJobError,
 )
-from sfumato.io import measure_picture
+from sfumato.jobs.admission import measure_need
 from sfumato.jobs.bounds import Bounds
 from sfumato.jobs.job import Client, Job, Part, Refusal, State, Work
-from sfumato.jobs.memory import estimate_need
+from sfumato.jobs.live import LiveJobs
 from sfumato.jobs.painting import STEPS
 from sfumato.jobs.queue import JobQueue, Load
 from sfumato.jobs.running import Runner
@@ -57,15 +56,6 @@ class Progress:
     part: float
 
 
-@dataclass(slots=True)
-class _Live:
-    """A job that has not ended yet, as far as it is."""
-
-    job: Job
-    stage: str | None = None
-    ended: Future[Job] | None = None
-
-
 class Service:
     """The queue, the store and the threads that do the work; safe to share between threads.
 
@@ -88,8 +78,7 @@ class Service:
         self._queue = JobQueue(bounds.length, bounds.memory)
         self._runner = Runner(store, bounds, pipeline or Studio().pipeline, self._enter)
         self._on_finish = on_finish
-        self._live: dict[str, _Live] = {}
-        self._lock = threading.Lock()
+        self._live = LiveJobs()
         self._stopped = threading.Event()
         self._refused = 0.0
         self._hurried = False
@@ -127,7 +116,7 @@ class Service:
             OutputError: there is no space for it.
         """
         with self._queue.place():
-            need = self._measure(work, uploads)
+            need = measure_need(work, uploads, self.bounds)
             job = Job(secrets.token_hex(16), work, client, need, time.time(), waited_for)
             self._store.add(job, uploads)
             self._enqueue(job)
@@ -139,9 +128,8 @@ class Service:
         Raises:
             UnknownJobError: there is none, or its time is over.
         """
-        with self._lock:
-            live = self._live.get(id)
-        job = live.job if live else self._store.find(id)
+        live = self._live.find(id)
+        job = live[0] if live else self._store.find(id)
         if job is None:
             raise UnknownJobError(
                 "there is no such job, or its time is over; results are kept for "
@@ -151,21 +139,18 @@ class Service:
 
     def progress(self, id: str) -> Progress:
         """Return how far a job is."""
-        with self._lock:
-            live = self._live.get(id)
+        live = self._live.find(id)
         if live is None:
             return Progress(None, None, 1.0)
-        steps = STEPS[live.job.work.kind]
-        done = steps.index(live.stage) if live.stage else 0
-        return Progress(self._queue.position(id), live.stage, done / len(steps))
+        job, stage = live
+        steps = STEPS[job.work.kind]
+        return Progress(self._queue.position(id), stage, (steps.index(stage) if stage else 0) / len(steps))
 
     def wait(self, id: str) -> "Future[Job]":
         """Return what will hold the job once it has ended."""
-        with self._lock:
-            live = self._live.get(id)
-            if live is not None and not live.job.is_finished:
-                live.ended = live.ended or Future()
-                return live.ended
+        waiting = self._live.wait(id)
+        if waiting is not None:
+            return waiting
         ended: Future[Job] = Future()
         ended.set_result(self.find(id))
         return ended
@@ -205,8 +190,7 @@ class Service:
 
     def forget(self, id: str) -> None:
         """Remove a job that has ended, and its files; for want of space its record may stay for a while."""
-        with self._lock:
-            self._live.pop(id, None)
+        self._live.drop(id)
         try:
             self._store.forget(id)
         except OutputError as error:
@@ -253,44 +237,19 @@ class Service:
         return any(thread.is_alive() for thread in self._threads)
 
     def _dismiss(self, *states: State) -> None:
-        """Tell the clients who wait for jobs in such a state that nothing becomes of them, and keep no file."""
-        refusal = Refusal("the server stopped before the job was done; send it again", 503, "StoppingError")
-        with self._lock:
-            waited = [
-                live for live in self._live.values() if live.job.waited_for and live.job.state in states
-            ]
-        for live in waited:
-            self._store.drop_files(live.job.id)
-            if live.ended is not None and not live.ended.done():
-                live.ended.set_result(replace(live.job, state="failed", error=refusal))
-
-    def _measure(self, work: Work, uploads: Mapping[Part, BinaryIO]) -> int:
-        """Return the memory that a job will need, after a look at the headers of all pictures."""
-        shapes = {}
-        for part, stream in uploads.items():
-            name = "the picture" if part == "image" else f"the {part}"
-            shapes[part] = measure_picture(stream, limits=self.bounds.limits, name=name)
-            stream.seek(0)
-        need = estimate_need(work, shapes["image"])
-        if need > self.bounds.memory:
-            height, width = shapes["image"]
-            raise PictureTooLargeError(
-                f"the picture of {width}x{height} pixels needs about {need / 1e9:.1f} GB of memory here, where "
-                f"{self.bounds.memory / 1e9:.1f} GB are allowed; scale it down"
-            )
-        return need
+        """Let clients who wait go, and keep no file of their jobs."""
+        for id in self._live.dismiss(states):
+            self._store.drop_files(id)
 
     def _enqueue(self, job: Job) -> None:
-        with self._lock:
-            self._live[job.id] = _Live(job)
+        self._live.add(job)
         self._queue.add(job)
 
     def _work(self) -> None:
         while (taken := self._queue.take()) is not None:
             began = time.monotonic()
             job = replace(taken, state="running", started=time.time(), attempts=taken.attempts + 1)
-            with self._lock:
-                self._live[job.id].job = job
+            self._live.begin(job)
             ended = self._runner.run(job)
             if ended is not None:
                 self._end(ended)
@@ -299,8 +258,7 @@ class Service:
     def _enter(self, id: str, stage: str) -> None:
         """Note the stage of a running job, unless it is to end."""
         self._queue.check(id)
-        with self._lock:
-            self._live[id].stage = stage
+        self._live.enter(id, stage)
 
     def _end(self, job: Job) -> None:
         """Note how a job ended and tell everybody who waits for it."""
@@ -311,13 +269,7 @@ class Service:
             self._store.drop_uploads(job.id)
         else:
             self._store.drop_files(job.id)
-        with self._lock:
-            live = self._live[job.id] if job.id in self._live else _Live(job)
-            live.job = job
-            if saved:
-                self._live.pop(job.id, None)
-        if live.ended is not None and not live.ended.done():
-            live.ended.set_result(job)
+        self._live.end(job, saved=saved)
         if self._on_finish is not None:
             self._on_finish(job)
 
@@ -334,9 +286,6 @@ class Service:
         while not self._stopped.wait(TIDYING):
             for id in self._store.expired(time.time()):
                 self.forget(id)
-            with self._lock:
-                ended = [live.job for live in self._live.values() if live.job.is_finished]
-            for job in ended:
+            for job in self._live.ended():
                 if self._save(job):
-                    with self._lock:
-                        self._live.pop(job.id, None)
+                    self._live.drop(job.id)
