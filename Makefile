@@ -60,7 +60,11 @@ lint: .venv-test/.stamp ## style and types
 .PHONY: test
 test: lint ## style, types, tests and coverage
 	@# One thread for PyTorch: on busy cores its threads wait for each other, and short trainings take minutes.
-	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist loadfile --cov --cov-report=term $(PYTEST)
+	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist loadfile -m 'not long' --cov --cov-report=term $(PYTEST)
+
+.PHONY: test-long
+test-long: .venv-test/.stamp ## the tests that take long: the page, faults of the server, clusters, large networks, trainings
+	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist loadfile -m long $(PYTEST)
 
 .PHONY: docs
 docs: .venv-docs/.stamp ## the documentation, into site/

@@ -103,7 +103,7 @@ def test_a_node_that_dies_half_way_loses_nothing_and_doubles_nothing(tmp_path: P
         if len(outcomes) == 6:
             killer.start()
     killer.join()
-    assert sorted(o.item.name for o in outcomes) == [f"{k:02}.png" for k in range(24)]
+    assert sorted(o.item.name for o in outcomes) == [f"{k:02}.png" for k in range(16)]
     assert set(states(outcomes)) == {"done"}
     assert len(results(out)) == 16
     assert states(run(source, out)) == ["kept"] * 16
