@@ -165,7 +165,8 @@ def test_a_request_that_does_not_say_how_long_it_is_is_refused_on_the_way(tmp_pa
 
     with guarded(tmp_path, Rules(upload=50_000)) as client:
         kind = {"content-type": "multipart/form-data; boundary=b"}
-        problem(client.post("/v1/stylize", content=body(), headers=kind), 413)
+        refused = problem(client.post("/v1/stylize", content=body(), headers=kind), 413)
+        assert refused.startswith("the request is larger than the 0.05 MB allowed")
 
 
 @pytest.mark.parametrize("length", ["1001", "9" * 30])

@@ -105,6 +105,7 @@ def test_uploads_go_and_results_stay(tmp_path: Path) -> None:
 def test_dropping_the_uploads_of_a_job_without_files_does_nothing(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         store.drop_uploads("0" * 32)
+        assert not any((tmp_path / FILES).iterdir())
 
 
 def test_jobs_expire(tmp_path: Path) -> None:
