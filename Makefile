@@ -26,7 +26,7 @@ help: ## list the targets
 
 .venv-test/.stamp: pyproject.toml constraints.txt
 	test -x .venv-test/bin/python || $(PYTHON) -m venv .venv-test
-	.venv-test/bin/python $(PIP) install --quiet -c constraints.txt -e '.[test,train]'
+	.venv-test/bin/python $(PIP) install --quiet --no-compile -c constraints.txt -e '.[test,train]'
 	touch $@
 
 .venv-docs/.stamp: pyproject.toml constraints.txt
@@ -63,7 +63,7 @@ test: lint ## style, types, tests and coverage
 	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist loadfile -m 'not long' --cov --cov-report=term $(PYTEST)
 
 .PHONY: test-long
-test-long: .venv-test/.stamp ## the tests that take long: the page, faults of the server, clusters, large networks, trainings
+test-long: .venv-test/.stamp ## the tests that take long: clusters, large networks, trainings
 	OMP_NUM_THREADS=1 .venv-test/bin/pytest -n auto --dist loadfile -m long $(PYTEST)
 
 .PHONY: docs

@@ -96,13 +96,13 @@ class Pages:
 
 
 @contextmanager
-def open_browser(state: Path, *, token: str = "") -> Iterator[Pages]:
-    """Start a server and a browser with a camera that shows a test picture."""
+def open_browser(address: str) -> Iterator[Pages]:
+    """Start a browser with a camera that shows a test picture."""
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium's own refuses to run as root
-    with serve(state, token=token) as address, sync_playwright() as driver:
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *CAMERA, *sandbox])
         yield Pages(browser, address)
         browser.close()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sfumato.backends_counting import count_operations, count_parameters
 from sfumato.errors import BackendMissingError, ModelError
 
 if TYPE_CHECKING:
@@ -82,10 +83,7 @@ class OpenVinoBackend:
 
     def count_parameters(self) -> int:
         """Return how many numbers the file holds as weights."""
-        held = (op for op in self._read().get_ops() if op.get_type_name() == "Constant")
-        return sum(
-            int(np.prod(op.get_output_shape(0))) for op in held if op.get_output_element_type(0).is_real()
-        )
+        return count_parameters(self._read())
 
     def count_operations(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
         """Return the floating-point operations of one run: those of convolutions and matrix products.
@@ -97,7 +95,7 @@ class OpenVinoBackend:
         """
         model = self._read()
         model.reshape({name: list(shape) for name, shape in shapes.items()})
-        return sum(_operations(op) for op in model.get_ops())
+        return count_operations(model)
 
     def _read(self) -> "openvino.Model":
         model: openvino.Model = _openvino_core().read_model(self._path)
@@ -116,45 +114,6 @@ class OpenVinoBackend:
             self._local.request = compiled.create_infer_request()
         request: openvino.InferRequest = self._local.request
         return request
-
-
-_PRODUCTS = (
-    "Convolution",
-    "GroupConvolution",
-    "ConvolutionBackpropData",
-    "GroupConvolutionBackpropData",
-    "MatMul",
-)
-"""Operations of two arrays that are nearly all of a network's arithmetic."""
-
-
-def _sizes_of_letters(op: "openvino.Node") -> Mapping[str, int]:
-    """Return the length that each letter of an Einsum's equation stands for."""
-    sides = op.get_attributes()["equation"].replace(" ", "").partition("->")[0].split(",")
-    sizes: dict[str, int] = {}
-    for place, letters in enumerate(sides):
-        sizes.update(zip(letters, (int(size) for size in op.input(place).get_shape()), strict=True))
-    return sizes
-
-
-def _operations(op: "openvino.Node") -> int:
-    """Return the operations of one convolution or matrix product; 0 of anything else."""
-    kind = op.get_type_name()
-    if kind == "Einsum":
-        return 2 * int(np.prod(list(_sizes_of_letters(op).values())))
-    if kind not in _PRODUCTS:
-        return 0
-    first, second = (tuple(op.input(k).get_shape()) for k in (0, 1))
-    if kind == "MatMul":
-        length = int(first[-2 if op.get_attributes()["transpose_a"] else -1])
-        return 2 * int(np.prod(op.get_output_shape(0))) * length
-    kernel = second[2:] if kind.startswith("Group") else second[1:]
-    if kind.endswith(
-        "BackpropData"
-    ):  # kernel is [groups,] in, out, h, w, and each input pixel meets all of it
-        return 2 * int(np.prod(first)) * int(np.prod(kernel))
-    # kernel is [groups,] out, in, h, w
-    return 2 * int(np.prod(op.get_output_shape(0))) * int(np.prod(kernel))
 
 
 def _fix_input(model: "openvino.Model", name: str, value: Tensor) -> None:
@@ -271,12 +230,16 @@ def _openvino_core() -> "openvino.Core":
         return _cores[0]
 
 
-def use_one_thread() -> None:
-    """Let OpenVINO and OpenCV compute in one thread, for processes that share the processors among them."""
+def share_processors(threads: int) -> None:
+    """Let OpenVINO and OpenCV compute in so many threads, beside others that paint at the same time.
+
+    By itself OpenVINO ties its threads to processors, from the first one on: two processes of one thread would both
+    compute on that one.
+    """
     import cv2
 
-    cv2.setNumThreads(1)
-    _openvino_core().set_property("CPU", {"INFERENCE_NUM_THREADS": 1})
+    cv2.setNumThreads(threads)
+    _openvino_core().set_property("CPU", {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False})
 
 
 def openvino_abilities() -> frozenset[str]:

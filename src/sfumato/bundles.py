@@ -13,8 +13,10 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from sfumato.download import CHUNK, Progress, check_room
 from sfumato.errors import InputError, MissingInputError, OutputError, OutputExistsError, SettingsError
 from sfumato.registry import ModelFile, ModelSpec, is_sha256, load_registry, make_spec
-from sfumato.store import check_licences, describe_added, expected_sha256, models_folder, put, verify
+from sfumato.store import expected_sha256, put, verify
 from sfumato.store_added import check_free
+from sfumato.store_licences import check_licences
+from sfumato.store_records import describe_added, models_folder
 from sfumato.store_tables import discard, temporary_in
 
 MANIFEST = "sfumato-bundle.json"

@@ -72,5 +72,5 @@ def strips(height: int) -> Iterator[tuple[int, int]]:
 
 def luma(levels: Image | FloatImage) -> NDArray[np.float32]:
     """Return HxW luma (ITU-R BT.601) of RGB, in its units."""
-    weighted = levels.astype(np.float32, copy=False) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    weighted = cv2.cvtColor(levels.astype(np.float32, copy=False), cv2.COLOR_RGB2GRAY)
     return np.asarray(weighted, dtype=np.float32)

@@ -22,6 +22,9 @@ Place: TypeAlias = Literal["none", "mark", "embed", "sidecar"]
 Part: TypeAlias = Literal["mask", "touches", "palette"]
 """Files that have a part in a painting besides the picture and the models."""
 
+SIDECAR = ".json"
+"""Suffix after the name of a picture, in which the recipe beside it lies."""
+
 FILE_OPTIONS = ("style", "restorer", "segmenter", "detector", "recogniser")
 """Options that may be paths; of a path only the name of the file is noted."""
 
@@ -158,7 +161,7 @@ def sidecar_of(picture: Path) -> Path:
     >>> sidecar_of(Path("painting.jpg")).name
     'painting.jpg.json'
     """
-    return picture.with_name(f"{picture.name}.json")
+    return picture.with_name(picture.name + SIDECAR)
 
 
 def sidecar_bytes(recipe: Recipe) -> bytes:

@@ -6,35 +6,28 @@ SFUMATO_HOME/pins.json               the sha256 of each model that nobody publis
 SFUMATO_HOME/licences.json           the licences that the user has accepted
 """
 
-import json
-import logging
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sfumato.download import Progress, Remote, digest_of, fetch
-from sfumato.errors import DownloadError, LicenceError, ModelError, OutputError, SettingsError
-from sfumato.registry import SETS, ModelFile, ModelSpec, Task, is_sha256, load_registry, make_spec, model_path
+from sfumato.errors import DownloadError, ModelError, OutputError, SettingsError
+from sfumato.registry import SETS, ModelFile, ModelSpec, Task, is_sha256, load_registry, model_path
 from sfumato.settings import cache_folder, is_offline, mirror
 from sfumato.settings_parsing import did_you_mean
-from sfumato.store_tables import LICENCES, PINS, change_table, read_table, write_json
-
-RECORD = "model.json"
-
-_log = logging.getLogger(__name__)
-
-
-def models_folder() -> Path:
-    """Return where the files of models lie."""
-    return cache_folder() / "models"
-
-
-def folder_of(spec: ModelSpec) -> Path:
-    """Return the folder of one model."""
-    return models_folder() / spec.name
+from sfumato.store_licences import check_licences
+from sfumato.store_records import (
+    RECORD,
+    describe_added,
+    folder_of,
+    models_folder,
+    read_added,
+    read_record,
+    signature,
+    write_record,
+)
+from sfumato.store_tables import LICENCES, PINS, change_table, read_table
 
 
 def known_models() -> Mapping[str, ModelSpec]:
@@ -44,7 +37,7 @@ def known_models() -> Mapping[str, ModelSpec]:
     damaged file is left out, and logged.
     """
     registry = load_registry()
-    added = (_read_added(record) for record in sorted(models_folder().glob(f"*/{RECORD}")))
+    added = (read_added(record) for record in sorted(models_folder().glob(f"*/{RECORD}")))
     own = {spec.name: spec for spec in added if spec is not None}
     kept = {name: spec for name, spec in own.items() if name not in registry or is_open(registry[name])}
     return {**registry, **kept}
@@ -113,7 +106,7 @@ def open_stored(spec: ModelSpec) -> ModelFile:
     if stored is None:
         remedy = f"get it with: sfumato models pull {spec.name}" if spec.urls else spec.note
         raise ModelError(f"model {spec.name} is not on this machine; {remedy}")
-    if not spec.embedded and _signature(stored.path) != (read_record(spec.name) or {}).get("seen"):
+    if not spec.embedded and signature(stored.path) != (read_record(spec.name) or {}).get("seen"):
         return verify(spec)
     return stored
 
@@ -142,7 +135,7 @@ def verify(spec: ModelSpec) -> ModelFile:
             f"model {spec.name} is whole, but {expected} is asked of it and it has {digest}; begin anew with: {remedy}"
         )
     with suppress(OutputError):  # a cache that cannot be written is read again each time
-        _write_record(spec, digest, (read_record(spec.name) or {}).get("spec"))
+        write_record(spec, digest, (read_record(spec.name) or {}).get("spec"))
     return stored
 
 
@@ -167,37 +160,6 @@ def pin(spec: ModelSpec, sha256: str) -> None:
         raise SettingsError(f"sha256 of {spec.name}: {known} {there}, not {digest}; look again{remedy}")
     if spec.sha256 is None:
         change_table(PINS, lambda pins: {spec.name: digest, **pins})
-
-
-def must_accept(spec: ModelSpec) -> bool:
-    """Tell whether a model's licence forbids commercial use or is unclear, and the user has not accepted it yet."""
-    if not spec.urls or spec.commercial_use == "yes":  # what is embedded or the user's own is not fetched
-        return False
-    return read_table(LICENCES).get(spec.name) != spec.weights_licence
-
-
-def accept_licence(spec: ModelSpec) -> None:
-    """Note that the user knows the licence of a model; another text must be accepted anew."""
-    change_table(LICENCES, lambda accepted: {**accepted, spec.name: spec.weights_licence})
-
-
-def check_licences(specs: Iterable[ModelSpec], *, accept: bool) -> None:
-    """Make sure that the licences of these models are accepted; `accept` accepts them now.
-
-    Raises:
-        LicenceError: one is not.
-    """
-    open_ones = [spec for spec in specs if must_accept(spec)]
-    if accept:
-        for spec in open_ones:
-            accept_licence(spec)
-    elif open_ones:
-        spec = open_ones[0]
-        more = f" (and {len(open_ones) - 1} more)" if len(open_ones) > 1 else ""
-        raise LicenceError(
-            f"licence of {spec.name}{more}: {spec.weights_licence}; commercial use: {spec.commercial_use}. Read "
-            f"sfumato models info {spec.name}, and add --accept-license if that suits you"
-        )
 
 
 def pull(
@@ -234,7 +196,7 @@ def pull(
     path = folder_of(spec) / spec.file
     digest = fetch(remote, path, offline=offline or is_offline(), timeout=timeout, progress=progress)
     pin(spec, digest)
-    _write_record(spec, digest, None)
+    write_record(spec, digest, None)
     return ModelFile(path, digest)
 
 
@@ -256,7 +218,7 @@ def put(spec: ModelSpec, source: Path, digest: str, *, added: bool = False) -> M
         source.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}") from error
-    _write_record(spec, digest, describe_added(spec) if added else None)
+    write_record(spec, digest, describe_added(spec) if added else None)
     return ModelFile(path, digest)
 
 
@@ -303,46 +265,3 @@ def _delete(folder: Path) -> int:
     if folder.exists():
         raise OutputError(f"{folder} cannot be deleted; look at its permissions")
     return held
-
-
-def describe_added(spec: ModelSpec) -> Mapping[str, Any]:
-    """Return what is said of a model of the user's own, as `make_spec` reads it."""
-    table = asdict(spec)
-    del table["name"], table["embedded"]
-    return {key: value for key, value in table.items() if value is not None}
-
-
-def read_record(name: str) -> Mapping[str, Any] | None:
-    """Return what is noted of the file of a model; None where nothing is, or in a damaged file."""
-    try:
-        record = json.loads((models_folder() / name / RECORD).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    known = isinstance(record, dict) and isinstance(record.get("sha256"), str) and is_sha256(record["sha256"])
-    return record if known else None
-
-
-def _signature(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _write_record(spec: ModelSpec, digest: str, described: Mapping[str, Any] | None) -> None:
-    record: dict[str, Any] = {"sha256": digest, "seen": _signature(folder_of(spec) / spec.file)}
-    if described is not None:
-        record["spec"] = dict(described)
-    if record != read_record(spec.name):
-        write_json(folder_of(spec) / RECORD, record)
-
-
-def _read_added(record: Path) -> ModelSpec | None:
-    try:
-        table = json.loads(record.read_bytes()).get("spec")
-        return None if table is None else make_spec(record.parent.name, table)
-    except FileNotFoundError:  # removed meanwhile
-        return None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-        _log.warning(
-            "%s is damaged and left out; delete the folder %s and add the model again", record, record.parent
-        )
-        return None

@@ -9,7 +9,8 @@ from typing import Any, get_args
 from sfumato.download import digest_of
 from sfumato.errors import MissingInputError, OutputError, SettingsError
 from sfumato.registry import SETS, ModelSpec, Task, is_plain, load_registry, make_spec
-from sfumato.store import expected_sha256, find_stored, folder_of, is_open, models_folder, put, read_record
+from sfumato.store import expected_sha256, find_stored, is_open, put
+from sfumato.store_records import folder_of, models_folder, read_record
 from sfumato.store_tables import discard, temporary_in
 
 SUFFIXES = (".onnx", ".pth", ".pt", ".safetensors")

@@ -1,7 +1,7 @@
 """Small pictures and the command line around a simple pipeline, so that it is tested without the networks."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 from sfumato.apps.cli import run
 from sfumato.types import Image
+from tests.page_driver import Pages, open_browser, serve
 from tests.simple import build
 
 
@@ -71,6 +72,20 @@ def save(tmp_path: Path) -> Save:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one server for all that is tried with the page."""
+    with serve(tmp_path_factory.mktemp("state")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def pages(page_server: str) -> Iterator[Pages]:
+    """Run a browser; one for all modules would leave them its running event loop."""
+    with open_browser(page_server) as opened:
+        yield opened
 
 
 def read(path: Path | BytesIO) -> Image:

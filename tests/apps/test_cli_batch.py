@@ -116,7 +116,7 @@ def test_a_signal_finishes_what_is_in_hand(tmp_path: Path, start: Start, number:
     assert (code, out.splitlines()[-1]) == (0, f"{14 - done} painted, {done} were there already")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kills_at_any_moment_lose_nothing(tmp_path: Path, start: Start) -> None:
     photos(tmp_path / "in", 16)
     report = tmp_path / "report.jsonl"

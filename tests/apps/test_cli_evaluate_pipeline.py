@@ -94,7 +94,7 @@ def test_the_report_names_the_missing_step_in_every_form(
     assert page.count("<figure>") == 3 * 2 * 5
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_segment_anything_of_a_file_takes_its_step(
     cli: Cli, photos: Path, paintings: Path, vgg: Path, tmp_path: Path
 ) -> None:
@@ -174,6 +174,7 @@ def test_restorers_are_compared_with_doing_nothing(cli: Cli, faces: Path) -> Non
     assert any("not independent" in note for note in held["notes"])
 
 
+@pytest.mark.long
 def test_the_restorers_report_shows_tables_and_faces(cli: Cli, faces: Path, tmp_path: Path) -> None:
     ran = cli(*RESTORER, "--images", faces, "--restorers", "light", "--out", tmp_path / "report")
     assert "strong damage" in ran.text and "perceptual distance" in ran.text

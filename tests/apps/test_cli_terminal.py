@@ -44,6 +44,15 @@ def test_several_pictures_show_a_bar_with_the_time_left(save: Save) -> None:
     assert "2 of 2 pictures painted" in shown
 
 
+def test_a_batch_shows_a_bar_over_its_part(save: Save, tmp_path: Path) -> None:
+    for name in "abc":
+        save(f"in/{name}.png")
+    code, shown = on_terminal("batch", tmp_path / "in", tmp_path / "out", "--shard", "1/2", "--workers", "1")
+    assert code == 0
+    assert "2/2" in shown and "0:00:00" in shown
+    assert "2 painted" in shown
+
+
 def test_one_picture_or_a_quiet_run_shows_no_bar(save: Save) -> None:
     _, shown = on_terminal("stylize", save("a.png"))
     assert "1/1" not in shown

@@ -121,7 +121,6 @@ def folders(save: Save, portraits: Path, tmp_path: Path) -> tuple[str | Path, ..
 SHORT = ("--steps", "2", "--size", "64", "--batch", "2", "--workers", "0", "--encoder-weights", "none")
 
 
-@pytest.mark.slow
 def test_a_training_leaves_a_model_that_is_exported_and_measured(
     cli: Cli, folders: tuple[str | Path, ...], portraits: Path, tmp_path: Path
 ) -> None:
@@ -140,7 +139,7 @@ def test_a_training_leaves_a_model_that_is_exported_and_measured(
     assert 0 <= json.loads(measured.text)["accuracy"] <= 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_is_repeated_from_its_config_and_options_given_win(
     cli: Cli, folders: tuple[str | Path, ...], tmp_path: Path
 ) -> None:
@@ -183,7 +182,7 @@ def test_sizes_that_do_not_fit_are_refused_before_any_work(
     assert refusal in ran.refused_with(2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_one_model(folders: tuple[str | Path, ...], tmp_path: Path) -> None:
     words = [str(word) for word in (*folders, "--out", tmp_path / "run", *SHORT, "--accelerator", "cpu")]
     command = [sys.executable, "-m", "sfumato", "train", "segmenter", *words, "--devices", "2"]

@@ -56,7 +56,6 @@ def named(root: Path) -> tuple[str | Path, ...]:
     )
 
 
-@pytest.mark.slow
 def test_a_cyclegan_leaves_a_style_that_paints_at_once(cli: Cli, folders: Path) -> None:
     run = folders / "run"
     ran = cli("train", "stylizer", *named(folders), "--out", run, *SHORT)
@@ -85,7 +84,7 @@ def test_a_cyclegan_leaves_a_style_that_paints_at_once(cli: Cli, folders: Path) 
     assert "exists" in cli(*export).refused_with(4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_is_repeated_from_its_config(cli: Cli, folders: Path) -> None:
     first, second = folders / "first", folders / "second"
     assert cli("train", "stylizer", *named(folders), "--out", first, *SHORT).code == 0
@@ -95,7 +94,7 @@ def test_a_run_is_repeated_from_its_config(cli: Cli, folders: Path) -> None:
     assert (first / "stylizer.onnx").read_bytes() == (second / "stylizer.onnx").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pupil_learns_from_a_trained_generator_and_paints_by_tiles(cli: Cli, folders: Path) -> None:
     teacher = folders / "teacher"
     assert cli("train", "stylizer", *named(folders), "--out", teacher, *SHORT).code == 0
@@ -113,7 +112,6 @@ def test_a_pupil_learns_from_a_trained_generator_and_paints_by_tiles(cli: Cli, f
     assert (run / "stylizer.onnx").read_bytes() == (folders / "second/stylizer.onnx").read_bytes()
 
 
-@pytest.mark.slow
 def test_the_papers_values_are_the_defaults(cli: Cli, folders: Path) -> None:
     words = ("--photos", folders / "photos", "--paintings", folders / "paintings", "--out", folders / "run")
     few = (
@@ -165,6 +163,7 @@ def test_too_few_pictures_are_refused(cli: Cli, folders: Path) -> None:
     assert "too few where 4 are held out" in ran.refused_with(3)
 
 
+@pytest.mark.long
 def test_a_style_is_measured_and_its_paintings_saved(cli: Cli, folders: Path) -> None:
     words = (
         *("evaluate", "stylizer", "--photos", folders / "photos", "--paintings", folders / "paintings"),
@@ -203,7 +202,7 @@ def validated(run: Path) -> list[float]:
         return [float(row["val_loss"]) for row in csv.DictReader(file) if row["val_loss"]]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_train_as_one_does(cli: Cli, folders: Path) -> None:
     """By gloo, with the global batch dealt out; what differs is which pictures share a step and a replay buffer."""
     words = [str(word) for word in (*named(folders), *SHORT, "--batch", "2", "--accelerator", "cpu")]
@@ -219,7 +218,7 @@ def test_two_processes_train_as_one_does(cli: Cli, folders: Path) -> None:
     np.testing.assert_allclose(both, one, rtol=2e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_networks_of_any_style_are_trained_and_repeated_from_their_config(
     cli: Cli, folders: Path
 ) -> None:

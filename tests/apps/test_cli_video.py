@@ -152,7 +152,6 @@ def test_a_second_run_goes_on(
     assert len(play(tmp_path / "out.mp4").images) == 10
 
 
-@pytest.mark.slow
 def test_the_real_networks_keep_a_face_in_its_place_and_steady(tmp_path: Path) -> None:
     """The astronaut's face, moved by known steps, is tracked to a pixel and flickers less than frame by frame."""
     from sfumato.pipeline import build_pipeline

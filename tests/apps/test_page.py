@@ -1,13 +1,10 @@
 """The page as it takes pictures in and shows them painted, in a browser against a real server."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser import needs_browser
-from tests.page_driver import Pages, couple, difference, open_browser, portrait, settle, shown, upload
+from tests.page_driver import Pages, couple, difference, portrait, settle, shown, upload
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -30,12 +27,6 @@ COPY = """async ([width, height]) => {
   const picture = await new Promise((resolve) => canvas.toBlob(resolve));
   await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
 }"""
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with open_browser(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
 
 
 def test_an_uploaded_portrait_is_painted_and_its_face_stays(pages: Pages) -> None:

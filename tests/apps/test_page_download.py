@@ -1,20 +1,17 @@
 """What is saved from the page: full resolution, formats, layers; and the whole way by keyboard."""
 
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import PIL.Image
-import pytest
 
 from tests.browser import needs_browser
 from tests.page_driver import (
     Pages,
     difference,
     expect_status,
-    open_browser,
     pick,
     pixels_of,
     portrait,
@@ -30,12 +27,6 @@ pytestmark = needs_browser
 
 ARTIST = 0x013B
 """EXIF tag that the portrait carries."""
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with open_browser(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
 
 
 def test_a_download_has_the_full_size_and_is_shown_beside_the_photo(pages: Pages) -> None:

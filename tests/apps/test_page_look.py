@@ -1,6 +1,5 @@
 """The page's look, its names for those who do not see it, and who may use it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +7,7 @@ import pytest
 
 import sfumato.apps
 from tests.browser import needs_browser
-from tests.page_driver import Pages, expect_status, open_browser, pick, portrait, serve, upload
+from tests.page_driver import Pages, expect_status, pick, portrait, serve, upload
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -39,12 +38,6 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, canvas
   .filter((element) => !element.ariaLabel && !element.labels?.length && !element.textContent.trim()
     && !element.getAttribute("aria-labelledby"))
   .map((element) => element.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with open_browser(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
 
 
 @needs_browser

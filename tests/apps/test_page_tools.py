@@ -1,6 +1,5 @@
 """The tools on the picture: the line between photo and painting, the faces, the brush."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +10,6 @@ from tests.page_driver import (
     couple,
     difference,
     expect_status,
-    open_browser,
     pick,
     portrait,
     settle,
@@ -29,12 +27,6 @@ LEFT, RIGHT = (0.255, 0.36), (0.745, 0.36)
 
 FACE, WALL = (0.51, 0.36), (0.85, 0.2)
 """Places in the portrait."""
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with open_browser(tmp_path_factory.mktemp("state")) as opened:
-        yield opened
 
 
 def test_the_line_between_photo_and_painting_moves_by_mouse_and_keys(pages: Pages) -> None:

@@ -11,7 +11,7 @@ import sfumato
 ROOT = Path(sfumato.__file__).parent
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"types", "errors", "settings", "weights"}),
+    frozenset({"types", "errors", "settings", "weights", "processors"}),
     frozenset(
         {"geometry", "fields", "masks", "compositing", "seam", "io", "registry", "download", "backends"}
         | {"store", "bundles", "shapes"}

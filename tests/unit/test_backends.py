@@ -1,8 +1,10 @@
 """The OpenVINO backend: same numbers from many threads, and clear refusals."""
 
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -78,6 +80,35 @@ def test_a_result_is_not_overwritten_by_the_next_run(exported: tuple[Tiny, Path]
     kept = first.copy()
     backend.run({"input": np.ones((1, 3, 32, 32), np.float32)})
     np.testing.assert_array_equal(first, kept)
+
+
+def test_processes_that_share_processors_are_tied_to_none(exported: tuple[Tiny, Path]) -> None:
+    """Two batch workers of one thread each were once both tied to the first processor."""
+    _, path = exported
+    program = f"""
+        import os, threading
+        from pathlib import Path
+        import numpy as np
+        from sfumato.backends import OpenVinoBackend, share_processors
+
+        share_processors(threads=1)
+        backend, image = OpenVinoBackend(Path({str(path)!r})), np.zeros((1, 3, 256, 256), np.float32)
+        backend.run({{"input": image}})  # once, OpenVINO looks at each processor from on it
+        main, done, seen = threading.get_native_id(), threading.Event(), set()
+
+        def watch():
+            while not done.is_set():
+                seen.add(frozenset(os.sched_getaffinity(main)))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for _ in range(30):
+            backend.run({{"input": image}})
+        done.set()
+        watcher.join()
+        assert seen == {{frozenset(os.sched_getaffinity(0))}}, seen
+    """
+    subprocess.run([sys.executable, "-c", dedent(program)], check=True)
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:

@@ -272,6 +272,7 @@ def test_what_a_killed_run_left_behind_is_removed(source: Path, tmp_path: Path) 
     assert not left.exists()
 
 
+@pytest.mark.long
 def test_a_run_that_was_killed_between_the_line_and_the_name_paints_again(
     source: Path, tmp_path: Path
 ) -> None:

@@ -22,8 +22,9 @@ from sfumato.errors import (
     SfumatoError,
 )
 from sfumato.registry import load_registry
-from sfumato.store import expected_sha256, find_models, find_stored, known_models, models_folder, pull
+from sfumato.store import expected_sha256, find_models, find_stored, known_models, pull
 from sfumato.store_added import add
+from sfumato.store_records import models_folder
 from tests.servers import serve
 from tests.unit.plugged import TABLE, plugged
 
@@ -45,7 +46,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """Return a bundle of both and of an added one, made on this machine."""
-    from sfumato.store import accept_licence
+    from sfumato.store_licences import accept_licence
 
     (tmp_path / "mine.onnx").write_bytes(b"mine")
     specs = [*find_models(["known", "unknown"]), add(tmp_path / "mine.onnx", "segmenter", "mine")]

@@ -19,7 +19,8 @@ from sfumato.registry import find_embedded
 from sfumato.stages.likeness import CROP
 from sfumato.stages.sface import SFaceLikeness, sface_affine
 from sfumato.stages.yunet import YuNetDetector
-from sfumato.store import folder_of, put
+from sfumato.store import put
+from sfumato.store_records import folder_of
 from sfumato.types import Image
 from tests.unit.plugged import TABLE, plugged
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sfumato.jobs.bounds import count_workers
 from sfumato.jobs.job import Kind, Work
 from sfumato.jobs.memory import BASE, LARGE_NETWORKS, SHARE, estimate_need, memory_budget
+from sfumato.processors import count_processors
 from sfumato.settings import Settings
 
 kinds = st.sampled_from(["stylize", "detect", "segment", "thumbnail"])
@@ -70,11 +71,11 @@ def test_the_budget_is_half_of_what_is_free_here_or_in_the_container(
 
 
 @pytest.mark.parametrize(
-    ("quota", "workers"),
-    [("max 100000\n", None), ("400000 100000\n", 2), ("50000 100000\n", 1), ("100000 100000", 1)],
+    ("quota", "processors"),
+    [("max 100000\n", None), ("400000 100000\n", 4), ("50000 100000\n", 1), ("100000 100000", 1)],
 )
-def test_the_workers_follow_the_quota_of_processors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, workers: int | None
+def test_the_processors_follow_the_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, processors: int | None
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
     (tmp_path / "proc/self").mkdir(parents=True)
@@ -83,10 +84,10 @@ def test_the_workers_follow_the_quota_of_processors(
     group.mkdir(parents=True)
     (group / "cpu.max").write_text(quota)
     (group / "memory.max").write_text("3000000")
-    assert count_workers(tmp_path) == (workers or 8)
+    assert count_processors(tmp_path) == (processors or 16)
     assert memory_budget(tmp_path) == int(SHARE * 3_000_000)
 
 
 def test_this_machine_has_memory_and_a_worker() -> None:
     assert memory_budget() > 10_000_000
-    assert count_workers() >= 1
+    assert count_workers(count_processors()) >= 1

@@ -193,7 +193,6 @@ def test_the_paper_restores_and_paints_in_full_whatever_is_chosen() -> None:
     assert (paper.strength, paper.restore, paper.blend) == (1.0, 1.0, "paste")
 
 
-@pytest.mark.slow
 def test_the_real_networks_take_the_steps_too() -> None:
     image = np.asarray(data.astronaut()[:300, 80:370])  # type: ignore[no-untyped-call]  # scikit-image types only parts
     settings, papers = ablation_settings(Settings(exact=True))

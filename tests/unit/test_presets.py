@@ -17,11 +17,15 @@ from sfumato.nets.cyclegan import ResnetGenerator, initialise
 from sfumato.nets.segmenter import LightUNet
 from sfumato.pipeline import build_pipeline
 from sfumato.settings import PRESETS, make_settings
-from sfumato.store import accept_licence, find_models, folder_of, pull, put
+from sfumato.store import find_models, pull, put
 from sfumato.store_added import add
+from sfumato.store_licences import accept_licence
+from sfumato.store_records import folder_of
 from sfumato.types import Image
 from tests.servers import serve
 from tests.unit.test_restorers import small_restoreformer
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(autouse=True)

@@ -191,6 +191,7 @@ def test_a_training_goes_on_from_a_model(vgg: VggFeatures, tmp_path: Path) -> No
         torch.testing.assert_close(dict(mine.state_dict()), dict(net.state_dict()))
 
 
+@pytest.mark.long
 def test_a_run_that_was_cut_off_goes_on_from_the_same_start_and_from_no_other(
     vgg: VggFeatures, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ from sfumato.stages.planes import to_batch
 from sfumato.stages.restore import CropRestorer, restore_faces
 from sfumato.types import Face, Image, Transform
 
+pytestmark = pytest.mark.long
+
 OFFICIAL_BYTES = 348_632_874
 """Of GFPGANv1.4.pth; a checkpoint of the same names and shapes is as large but for its zip's names."""
 
@@ -140,7 +142,6 @@ def gfpgan(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Ope
         yield path, open_restorer(str(path), "cpu", exact=True)
 
 
-@pytest.mark.slow
 def test_gfpgan_in_the_official_layout_restores_as_pytorch_does(
     gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:
@@ -149,7 +150,6 @@ def test_gfpgan_in_the_official_layout_restores_as_pytorch_does(
     assert differ(restorer.stage(crop), direct(read_face_restorer(path), crop)) <= 1
 
 
-@pytest.mark.slow
 def test_gfpgan_is_computed_alike_by_what_runs_on_gpus(
     gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:
@@ -159,7 +159,6 @@ def test_gfpgan_is_computed_alike_by_what_runs_on_gpus(
     assert differ(CropRestorer(backend)(crop), restorer.stage(crop)) <= 1
 
 
-@pytest.mark.slow
 def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(
     gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:
@@ -179,7 +178,6 @@ def test_bfloat16_leaves_gfpgan_at_45_decibels_at_least(
     assert 10 * np.log10(1 / error) >= 45
 
 
-@pytest.mark.slow
 def test_the_strength_acts_where_gfpgans_own_weight_does_nothing(
     gfpgan: tuple[Path, Opened[Transform]], crop: Image
 ) -> None:

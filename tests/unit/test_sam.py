@@ -230,7 +230,7 @@ def test_an_exported_sam_says_how_it_sees_and_computes_the_same(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == [DECODER, ENCODER]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sam_2_is_exported_with_its_three_embeddings(tmp_path: Path) -> None:
     export_sam(small_sam2(), tmp_path, Path("sam2.pt"))
     shape = inspect_model(tmp_path / DECODER, KEY)

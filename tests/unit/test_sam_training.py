@@ -96,6 +96,7 @@ def test_mask_iou_counts_pixels() -> None:
     assert mask_iou(logits, mask)[0].tolist() == pytest.approx([1, 1 / 3, 0])
 
 
+@pytest.mark.long
 def test_few_portraits_are_learnt_by_heart(tmp_path: Path) -> None:
     chosen = replace(OPTIONS, run=replace(RUN, steps=240, batch=6, validate_every=80, warmup=20, average=0.9))
     module = SamModule(chosen)
@@ -115,6 +116,7 @@ def test_few_portraits_are_learnt_by_heart(tmp_path: Path) -> None:
     assert said.shape == (2, 3)
 
 
+@pytest.mark.long
 def test_a_run_leaves_weights_in_the_authors_layout_and_a_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,7 @@ def test_nothing_is_timed_without_a_face(portraits: PortraitSet) -> None:
     assert "no face is found" in unknown["cost of right"]
 
 
+@pytest.mark.long
 def test_a_model_that_cannot_be_timed_does_not_stop_the_others(portraits: PortraitSet) -> None:
     light = Rival("light", "light", "0" * 64, cast(Segments, Drawn()), True)
     costs, unknown = measure_costs([rival("no-such"), light], portraits, one_face, "cpu")

@@ -68,6 +68,7 @@ def fit(run: Path, chosen: SegmenterOptions, fails_at: int | None = None) -> Seg
     return module
 
 
+@pytest.mark.long
 def test_a_tiny_data_set_is_learnt_by_heart(tmp_path: Path) -> None:
     chosen = options(replace(RUN, steps=180, validate_every=60, warmup=10, average=0.9))
     fit(tmp_path, chosen)
@@ -75,6 +76,7 @@ def test_a_tiny_data_set_is_learnt_by_heart(tmp_path: Path) -> None:
         assert float(stored.metadata()[SCORE]) > 0.95
 
 
+@pytest.mark.long
 def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     whole = fit(tmp_path / "whole", options())
     with pytest.raises(KeyError):
@@ -151,6 +153,7 @@ def test_a_training_leaves_a_model_with_its_card_curve_and_logs(
     assert {row["curve"] for row in curve} == {"training", "training, averaged", "validation"}
 
 
+@pytest.mark.long
 def test_faulty_data_is_reported_and_refused_unless_left_out(
     folders: SegmenterFolders, tmp_path: Path
 ) -> None:
@@ -179,6 +182,7 @@ def test_a_user_of_the_test_split_is_not_trained_on(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded["train"][0].labels, portrait(0).labels)
 
 
+@pytest.mark.long
 def test_a_start_from_earlier_weights_is_named_in_the_card(folders: SegmenterFolders, tmp_path: Path) -> None:
     first = SegmenterOptions(folders, replace(RUN, steps=1), encoder_weights="none", size=SIZE)
     path = train_segmenter(first, tmp_path / "first", lambda _: None)

@@ -70,6 +70,7 @@ def test_weights_of_a_u_net_are_converted_once_and_equal_its_export(
     )
 
 
+@pytest.mark.long
 def test_a_sam_is_converted_and_names_the_u_net_beside_it(tmp_path: Path, home: Path, image: Image) -> None:
     path = write_sam(tmp_path / "sam.pth", small_sam())
     segmenter = open_segmenter(str(path), "cpu", exact=True)
@@ -80,6 +81,7 @@ def test_a_sam_is_converted_and_names_the_u_net_beside_it(tmp_path: Path, home: 
     np.testing.assert_allclose(parsing.faces[0].probabilities.sum(axis=0), 1, atol=1e-3)
 
 
+@pytest.mark.long
 def test_a_sam_by_pytorch_equals_that_by_openvino(tmp_path: Path, image: Image) -> None:
     """The device "meta" is not the CPU's way; "cpu:0" is PyTorch's name for it."""
     from sfumato.conversion import read_weights
@@ -94,6 +96,7 @@ def test_a_sam_by_pytorch_equals_that_by_openvino(tmp_path: Path, image: Image) 
     assert np.abs(first - second).max() < 0.05 * np.abs(second).max()
 
 
+@pytest.mark.long
 def test_the_pipeline_finds_faces_by_a_folder_of_hugging_face(tmp_path: Path, image: Image) -> None:
     small_sam().save_pretrained(tmp_path / "sam")
     pipeline = build_pipeline(make_settings(segmenter=str(tmp_path / "sam"), restore=0))
@@ -102,7 +105,7 @@ def test_the_pipeline_finds_faces_by_a_folder_of_hugging_face(tmp_path: Path, im
     assert "segmenter-light" in result.models
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sam_2_finds_a_face(tmp_path: Path, image: Image) -> None:
     path = write_sam2(tmp_path / "sam2.pt", small_sam2())
     parsing = open_segmenter(str(path), "cpu").stage(image, [face_at(0.2, 0, 0)])

@@ -39,6 +39,7 @@ def test_the_weights_of_a_run_come_back_exactly(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fresh_from_the_constructor", [False, True])
 @pytest.mark.parametrize(
     ("make", "export"),

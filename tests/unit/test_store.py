@@ -22,14 +22,10 @@ from sfumato.errors import (
 from sfumato.registry import SETS, ModelSpec, Task, is_plain, load_registry, make_spec
 from sfumato.settings import make_settings
 from sfumato.store import (
-    accept_licence,
     find_model,
     find_models,
     find_stored,
-    folder_of,
     known_models,
-    models_folder,
-    must_accept,
     open_stored,
     pin,
     pull,
@@ -37,6 +33,8 @@ from sfumato.store import (
     verify,
 )
 from sfumato.store_added import add
+from sfumato.store_licences import accept_licence, check_licences, must_accept
+from sfumato.store_records import folder_of, models_folder
 from tests.servers import FileServer, serve
 from tests.unit.plugged import TABLE, plugged
 
@@ -195,9 +193,9 @@ def test_a_free_licence_needs_no_word(server: FileServer) -> None:
 def test_several_licences_are_asked_for_together(server: FileServer) -> None:
     specs = [spec_of(server, name=name, commercial_use="no") for name in ("one", "two", "three")]
     with pytest.raises(LicenceError, match=r"licence of one \(and 2 more\)"):
-        store.check_licences(specs, accept=False)
-    store.check_licences(specs, accept=True)
-    store.check_licences(specs, accept=False)
+        check_licences(specs, accept=False)
+    check_licences(specs, accept=True)
+    check_licences(specs, accept=False)
 
 
 # --- damage --------------------------------------------------------------------------------------------------
@@ -395,7 +393,7 @@ def test_a_cache_that_cannot_be_written_serves_what_it_holds(
     def refuse(*_: object) -> None:
         raise OutputError("read-only")
 
-    monkeypatch.setattr("sfumato.store.write_json", refuse)
+    monkeypatch.setattr("sfumato.store_records.write_json", refuse)
     assert open_stored(spec).sha256 == DIGEST
 
 
@@ -412,11 +410,11 @@ def test_no_home_folder_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", nowhere)
-    assert store.models_folder().name == "models"  # SFUMATO_HOME is set
+    assert models_folder().name == "models"  # SFUMATO_HOME is set
     for name in ("SFUMATO_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "SFUMATO_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingsError, match="there is no home folder to keep models in; set SFUMATO_HOME"):
-        store.models_folder()
+        models_folder()
     assert make_settings().style == "monet"
 
 

@@ -206,7 +206,10 @@ def test_a_pth_without_weights_by_name_is_refused(tmp_path: Path, state: object)
         open_style(str(tmp_path / "style.pth"), "cpu")
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".SAFETENSORS"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".pth", *(pytest.param(each, marks=pytest.mark.long) for each in (".safetensors", ".SAFETENSORS"))],
+)
 @pytest.mark.usefixtures("cache")
 def test_a_truncated_download_is_refused_in_one_line(tmp_path: Path, suffix: str) -> None:
     whole, path = tmp_path / "whole", tmp_path / f"style{suffix}"
@@ -311,7 +314,6 @@ def test_a_damaged_conversion_is_made_again(tmp_path: Path, cache: Path) -> None
     assert made.stat().st_size > 1000
 
 
-@pytest.mark.slow
 def test_a_published_generator_of_full_size_is_exported_exactly(tmp_path: Path) -> None:
     torch.manual_seed(2)
     net = ResnetGenerator()

@@ -209,6 +209,7 @@ def test_two_processes_do_not_paint_the_same(clip: Path, tmp_path: Path) -> None
         paint_video(plan, painter)
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     peaks = []
     for count in (16, 80):

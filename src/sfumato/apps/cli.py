@@ -8,10 +8,11 @@ from pathlib import Path
 
 import typer
 
-from sfumato.apps import (  # noqa: F401  # add their commands to evaluate_app and train_app
+from sfumato.apps import (  # noqa: F401  # add their commands to evaluate_app, models_app and train_app
     cli_evaluate_pipeline,
     cli_evaluate_restorer,
     cli_evaluate_segmenters,
+    cli_models_bundles,
     cli_train_any_style,
     cli_train_sam,
     cli_train_segmenter,
@@ -24,7 +25,7 @@ from sfumato.apps.cli_export import export_app
 from sfumato.apps.cli_figures import FIGURES_HELP, figures
 from sfumato.apps.cli_inputs import STREAM, plan_jobs
 from sfumato.apps.cli_models import models_app
-from sfumato.apps.cli_pipeline import Build, build_chosen, choose_settings
+from sfumato.apps.cli_pipeline import Build, build_chosen, takes_settings
 from sfumato.apps.cli_recipe import choose_signing, plan_sidecars
 from sfumato.apps.cli_report import (
     Voice,
@@ -50,6 +51,7 @@ from sfumato.apps.cli_train import train_app
 from sfumato.apps.cli_video import VIDEO_HELP, video
 from sfumato.errors import OutputError, SettingsError, SfumatoError
 from sfumato.labels import measure_classes
+from sfumato.settings import Settings
 
 INTERRUPTED = 130
 
@@ -116,26 +118,14 @@ def start(context: typer.Context, version_wanted: options.VersionOption = False)
 
 
 @app.command(help=options.STYLIZE_HELP)
+@takes_settings()
 def stylize(
     context: typer.Context,
     inputs: options.Inputs,
+    *,
     output: options.OutputOption = None,
-    preset: options.PresetOption = None,
-    style: options.StyleOption = None,
-    strength: options.StrengthOption = None,
-    preserve: options.PreserveOption = None,
-    restorer: options.RestorerOption = None,
-    restore: options.RestoreOption = None,
-    segmenter: options.SegmenterOption = None,
-    detector: options.DetectorOption = None,
-    recogniser: options.RecogniserOption = None,
-    blend: options.BlendOption = None,
-    paint: options.PaintOption = None,
-    feather: options.FeatherOption = None,
-    faces: options.FacesOption = None,
+    settings: Settings,
     mask: options.MaskOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
     save_layers: options.LayersOption = None,
     metadata: options.MetadataOption = "keep",
     recipe: options.RecipeOption = None,
@@ -148,24 +138,6 @@ def stylize(
     """Paint pictures and keep the faces."""
     from sfumato.recipe import choose_place
 
-    chosen = {
-        "preset": preset,
-        "style": style,
-        "strength": strength,
-        "preserve": preserve,
-        "restorer": restorer,
-        "restore": restore,
-        "segmenter": segmenter,
-        "detector": detector,
-        "recogniser": recogniser,
-        "blend": blend,
-        "paint": paint,
-        "feather": feather,
-        "faces": faces,
-        "device": device,
-        "exact": exact,
-    }
-    settings = choose_settings(chosen)
     jobs = plan_jobs(inputs, output, layers=save_layers, overwrite=overwrite)
     place = choose_place(recipe, metadata)
     if place == "sidecar":
@@ -188,12 +160,12 @@ def stylize(
 
 
 @app.command(help=options.DETECT_HELP)
+@takes_settings("detector", "device", "exact")
 def detect(
     context: typer.Context,
     source: options.Input,
-    detector: options.DetectorOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
+    *,
+    settings: Settings,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -201,9 +173,7 @@ def detect(
     from sfumato.io import picture_from
     from sfumato.result import describe_face
 
-    pipeline = build_chosen(
-        context, choose_settings({"detector": detector, "device": device, "exact": exact})
-    )
+    pipeline = build_chosen(context, settings)
     picture = picture_from(read_source(source))
     faces = pipeline.detect(picture)
     voice = Voice(json=as_json, quiet=quiet)
@@ -215,15 +185,14 @@ def detect(
 
 
 @app.command(help=options.SEGMENT_HELP)
+@takes_settings("segmenter", "detector", "device", "exact")
 def segment(
     context: typer.Context,
     source: options.Input,
+    *,
     output: options.LabelsOption = None,
     overlay: options.OverlayOption = None,
-    segmenter: options.SegmenterOption = None,
-    detector: options.DetectorOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
+    settings: Settings,
     overwrite: options.OverwriteOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -231,8 +200,6 @@ def segment(
     """Write the class of every pixel."""
     from sfumato.io import picture_from
 
-    chosen = {"segmenter": segmenter, "detector": detector, "device": device, "exact": exact}
-    settings = choose_settings(chosen)
     files = plan_label_files(source, output, overlay, overwrite=overwrite)
     voice = _voice(files.labels, as_json=as_json, quiet=quiet)
     pipeline = build_chosen(context, settings, quiet=quiet)

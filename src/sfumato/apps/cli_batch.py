@@ -1,6 +1,5 @@
 """Paint a folder or a list of pictures: parse, run, report; the work is done by the engines of `batch`."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -9,17 +8,18 @@ import typer
 
 from sfumato.apps import cli_options as options
 from sfumato.apps.cli_batch_tally import Tally, exit_code, interruptible, report_lines, say
-from sfumato.apps.cli_pipeline import choose_settings
+from sfumato.apps.cli_pipeline import takes_settings
 from sfumato.apps.cli_recipe import choose_signing
 from sfumato.apps.cli_report import Voice
 from sfumato.errors import SettingsError
+from sfumato.processors import count_processors
+from sfumato.settings import Settings
 
 if TYPE_CHECKING:
     from sfumato.batch.item import Item, Writing
     from sfumato.batch.manifest import Manifest
-    from sfumato.batch.plan import Folder, Patterns
+    from sfumato.batch.plan import Folder, Patterns, Shard
     from sfumato.batch.remote import RemoteFolder
-    from sfumato.settings import Settings
 
 BATCH_HELP = options.describe(
     "Paint every picture of a folder into another that mirrors it. A second run does only what is missing.",
@@ -101,9 +101,11 @@ WatchOption: TypeAlias = Annotated[
 ]
 
 
+@takes_settings()
 def batch(
     source: SourceArgument,
     target: TargetArgument,
+    *,
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     format: FormatOption = None,
@@ -116,21 +118,7 @@ def batch(
     engine: EngineOption = "local",
     address: AddressOption = None,
     gpus: GpusOption = 0.0,
-    preset: options.PresetOption = None,
-    style: options.StyleOption = None,
-    strength: options.StrengthOption = None,
-    preserve: options.PreserveOption = None,
-    restorer: options.RestorerOption = None,
-    restore: options.RestoreOption = None,
-    segmenter: options.SegmenterOption = None,
-    detector: options.DetectorOption = None,
-    recogniser: options.RecogniserOption = None,
-    blend: options.BlendOption = None,
-    paint: options.PaintOption = None,
-    feather: options.FeatherOption = None,
-    faces: options.FacesOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
+    settings: Settings,
     metadata: options.MetadataOption = "keep",
     recipe: options.RecipeOption = None,
     sign_cert: options.SignCertOption = None,
@@ -147,35 +135,14 @@ def batch(
     from sfumato.pipeline import build_pipeline
     from sfumato.recipe import choose_place
 
-    settings = choose_settings(
-        {
-            "preset": preset,
-            "style": style,
-            "strength": strength,
-            "preserve": preserve,
-            "restorer": restorer,
-            "restore": restore,
-            "segmenter": segmenter,
-            "detector": detector,
-            "recogniser": recogniser,
-            "blend": blend,
-            "paint": paint,
-            "feather": feather,
-            "faces": faces,
-            "device": device,
-            "exact": exact,
-        }
-    )
     place = choose_place(recipe, metadata)
     signed = [str(path) for path in choose_signing(sign_cert, sign_key) or ()]
     writing = Writing(format.upper() if format else None, quality, metadata, place, *signed)
     part = parse_shard(shard) if shard else WHOLE
     plan = open_plan(source, target, settings, writing, Patterns(include or (), exclude or ()))
     refuse_mixing(source, target, engine, watch=watch, shard=shard)
-    if engine == "ray" and (place == "sidecar" or signed):
-        raise SettingsError(
-            "--engine ray writes pictures alone and has no keys; embed recipes, sign afterwards"
-        )
+    if engine == "ray" and signed:
+        raise SettingsError("--engine ray has no keys on its nodes; sign afterwards")
     build_pipeline(settings)  # what cannot be built is refused before the first picture
     painting = (
         Local(Path(target), workers or count_processors(), build_pipeline, part, overwrite)
@@ -183,11 +150,13 @@ def batch(
         else Cluster(target, workers or 0, build_pipeline, address, gpus, part, overwrite)
     )
     tally, voice = Tally(fail_fast), Voice(json=as_json, quiet=quiet)
-    with interruptible(tally), report_lines(report) as note:
+    total = count_pictures(plan, part) if voice.shows and not watch else 0
+    with interruptible(tally), report_lines(report) as note, voice.progress(total) as advance:
         for outcome in painting.run(give(plan, tally, watch=watch), lambda: tally.stopped):
             tally.count(outcome)
             note(outcome)
             say(voice, outcome)
+            advance()
     voice.say(tally.describe())
     voice.tell(
         {"output": str(target), **{state: tally.counts[state] for state in ("done", "kept", "failed")}}
@@ -196,7 +165,7 @@ def batch(
 
 
 def open_plan(
-    source: str, target: str, settings: "Settings", writing: "Writing", patterns: "Patterns"
+    source: str, target: str, settings: Settings, writing: "Writing", patterns: "Patterns"
 ) -> "Folder | RemoteFolder | Manifest":
     """Return what is to be painted.
 
@@ -204,9 +173,9 @@ def open_plan(
         SettingsError: patterns are given for a manifest.
     """
     from sfumato.batch.manifest import MANIFESTS, Manifest
-    from sfumato.batch.places import is_address
     from sfumato.batch.plan import Folder
     from sfumato.batch.remote import RemoteFolder
+    from sfumato.batch.storage import is_address
 
     here = Path(source)
     if here.suffix.lower() in MANIFESTS and not here.is_dir():
@@ -227,7 +196,7 @@ def refuse_mixing(source: str, target: str, engine: str, *, watch: bool, shard: 
         SettingsError: paintings would lie among the photos, what comes later would be divided or listed, or this
             machine's processes would paint into a storage.
     """
-    from sfumato.batch.places import is_address
+    from sfumato.batch.storage import is_address
 
     here, there = Path(source), Path(target)
     if engine == "local" and (is_address(source) or is_address(target)):
@@ -242,9 +211,9 @@ def refuse_mixing(source: str, target: str, engine: str, *, watch: bool, shard: 
         raise SettingsError(f"--watch needs a folder, which {source} is not")
 
 
-def count_processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+def count_pictures(plan: "Folder | RemoteFolder | Manifest", part: "Shard") -> int:
+    """Return how many pictures a part has; they are listed for that."""
+    return sum(part.takes(number) for number, _ in enumerate(plan.items()))
 
 
 def give(plan: "Folder | RemoteFolder | Manifest", tally: Tally, *, watch: bool) -> "Iterable[Item | None]":

@@ -19,27 +19,21 @@ from sfumato.apps.cli_evaluate_report import (
     warn_missing,
 )
 from sfumato.apps.cli_options import (
-    DeviceOption,
-    ExactOption,
     JsonOption,
     OverwriteOption,
-    PresetOption,
     QuietOption,
-    RestorerOption,
-    SegmenterOption,
-    StyleOption,
     describe,
 )
-from sfumato.apps.cli_pipeline import build_chosen, choose_settings
+from sfumato.apps.cli_pipeline import build_chosen, takes_settings
 from sfumato.apps.cli_report import Voice, report_waits
 from sfumato.apps.cli_train import needing_pytorch
 from sfumato.apps.cli_train_options import folder_option
 from sfumato.errors import BackendMissingError, ModelError, SettingsError
+from sfumato.settings import Settings
 
 if TYPE_CHECKING:
     from sfumato.resolve import Opened
     from sfumato.segmenters import Segments
-    from sfumato.settings import Settings
 
 NAME = "pipeline"
 
@@ -55,8 +49,10 @@ NAME = "pipeline"
         "sfumato evaluate pipeline --images eval --sam sam_vit_b_01ec64.pth --preset paper --limit 20 --json",
     ),
 )
+@takes_settings("preset", "style", "restorer", "segmenter", "device", "exact")
 def evaluate_pipeline(
     context: typer.Context,
+    *,
     images: Annotated[
         Path, folder_option("--images", "Photos with faces, at any depth; sub-folders are groups.")
     ],
@@ -71,12 +67,7 @@ def evaluate_pipeline(
     limit: Limit = None,
     out: ReportFolder = None,
     seed: SeedOption = 0,
-    preset: PresetOption = None,
-    style: StyleOption = None,
-    restorer: RestorerOption = None,
-    segmenter: SegmenterOption = None,
-    device: DeviceOption = None,
-    exact: ExactOption = None,
+    settings: Settings,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -91,8 +82,7 @@ def evaluate_pipeline(
     if vgg is not None and paintings is None:
         raise SettingsError("--vgg measures nearness to paintings; name a folder of them by --paintings")
     make_room(out, NAME, overwrite=overwrite)
-    chosen = {"preset": preset, "style": style, "restorer": restorer, "segmenter": segmenter}
-    settings, papers = ablation_settings(choose_settings({**chosen, "device": device, "exact": exact}))
+    settings, papers = ablation_settings(settings)
     pictures = PictureFolder(images, limit)
     number = len(pictures.paths())
     ours, paper = (build_chosen(context, each, quiet=quiet) for each in (settings, papers))
@@ -117,7 +107,7 @@ def evaluate_pipeline(
 
 
 def _open_sam(
-    sam: str, settings: "Settings", *, quiet: bool
+    sam: str, settings: Settings, *, quiet: bool
 ) -> tuple["Opened[Segments] | None", Mapping[str, str]]:
     """Return the segmenter, or None and by its step why it is not on this machine."""
     from sfumato.backends import check_device
@@ -131,7 +121,7 @@ def _open_sam(
         return None, {BY_SAM: str(error)}
 
 
-def _facts(settings: "Settings", models: Mapping[str, str]) -> Mapping[str, str]:
+def _facts(settings: Settings, models: Mapping[str, str]) -> Mapping[str, str]:
     """Return by what it was measured."""
     choices = (
         "style",

@@ -10,11 +10,12 @@ import typer
 
 from sfumato.apps import cli_options as options
 from sfumato.apps.cli_inputs import expand_inputs, refuse_existing, refuse_replaced_input
-from sfumato.apps.cli_pipeline import build_chosen, choose_settings
+from sfumato.apps.cli_pipeline import build_chosen, takes_settings
 from sfumato.apps.cli_report import Voice, complain, name_stream, report_waits
 from sfumato.apps.cli_streams import read_source
 from sfumato.apps.cli_train import needing_pytorch
 from sfumato.errors import OutputError, SettingsError, SfumatoError
+from sfumato.settings import Settings
 
 if TYPE_CHECKING:
     from sfumato.evaluation.figure_material import Material
@@ -82,25 +83,21 @@ class Wanted:
         return tuple(self.folder / f"figure-{number}.{format}" for format in FORMATS)
 
 
+@takes_settings("preset", "style", "restorer", "device", "exact")
 def figures(
     context: typer.Context,
+    *,
     out: OutOption,
     inputs: Pictures = None,
     models: ModelsOption = None,
     run: RunOption = None,
     only: OnlyOption = None,
-    preset: options.PresetOption = None,
-    style: options.StyleOption = None,
-    restorer: options.RestorerOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
+    settings: Settings,
     overwrite: options.OverwriteOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
     """Draw the paper's figures."""
-    named = {"preset": preset, "style": style, "restorer": restorer, "device": device, "exact": exact}
-    settings = choose_settings(named)
     wanted = Wanted(choose_numbers(only, run), out, overwrite)
     sources = plan_sources(wanted, inputs or [])
     voice = Voice(json=as_json, quiet=quiet)

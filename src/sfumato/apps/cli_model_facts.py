@@ -29,7 +29,8 @@ def state_of(spec: "ModelSpec") -> str:
 def facts_about(spec: "ModelSpec") -> dict[str, Any]:
     """Return all that is known of a model, and its state on this machine."""
     from sfumato.conversion import converted_folder, is_converted
-    from sfumato.store import expected_sha256, find_stored, must_accept
+    from sfumato.store import expected_sha256, find_stored
+    from sfumato.store_licences import must_accept
 
     stored = find_stored(spec)
     kind = OPTIONS.get(spec.task) and spec.task

@@ -37,6 +37,11 @@ class Voice:
         """Return whether lines for people are wanted."""
         return not (self.json or self.quiet)
 
+    @property
+    def shows(self) -> bool:
+        """Return whether lines for people go beside a terminal, on which a bar may be drawn."""
+        return self.speaks and sys.stderr.isatty()
+
     def say(self, line: str) -> None:
         """Print one line for people."""
         if self.speaks:
@@ -50,7 +55,7 @@ class Voice:
     @contextmanager
     def progress(self, total: int, what: str = "painting") -> Iterator[Callable[[], None]]:
         """Show a bar with the time left on standard error, for several pictures on a terminal."""
-        if total < 2 or not self.speaks or not sys.stderr.isatty():
+        if total < 2 or not self.shows:
             yield lambda: None
             return
         with _progress_bar() as bar:

@@ -15,6 +15,7 @@ import typer
 from sfumato.apps.cli_options import DeviceOption, ExactOption, PresetOption, QuietOption, describe
 from sfumato.apps.cli_pipeline import choose_settings
 from sfumato.errors import BackendMissingError, SettingsError
+from sfumato.processors import count_processors
 from sfumato.settings import Settings, cache_folder, server_token
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def serve(
     bounds = Bounds(
         length=queue,
         memory=round(1e9 * memory) if memory else memory_budget(),
-        workers=workers or count_workers(),
+        workers=workers or count_workers(count_processors()),
         limits=limits,
         seconds=job_seconds,
         keep=60 * keep,
@@ -214,22 +215,22 @@ def run_server(
     Raises:
         SettingsError: the address is taken or none of this machine's, or another server uses the folder.
     """
-    import uvicorn
-
     from sfumato.apps.server import create_app
     from sfumato.apps.server_metrics import Metrics
-    from sfumato.apps.server_protocol import ImpatientProtocol
-    from sfumato.jobs.service import LAST_STAGE, Service
+    from sfumato.apps.server_process import DrainingServer
+    from sfumato.backends import share_processors
+    from sfumato.jobs.bounds import count_threads
+    from sfumato.jobs.service import Service
     from sfumato.jobs.store import Store
     from sfumato.jobs.studio import Studio, warm
 
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("sfumato").setLevel(logging.WARNING if quiet else logging.INFO)
+    share_processors(count_threads(count_processors(), bounds.workers))
     studio, metrics = Studio(), Metrics()
     pipeline = studio.pipeline(base)
     with listen(place.host, place.port) as listening, Store(place.state) as store:
         service = Service(store, bounds, studio.pipeline, metrics.count_job)
-
         warming = threading.Thread(target=warm, args=(pipeline,), daemon=True)
 
         def greet() -> None:
@@ -237,33 +238,7 @@ def run_server(
             print(f"sfumato serves http://{address_of(listening)}/  (stop: Ctrl-C)", flush=True)
 
         app = create_app(service, metrics, base=base, rules=rules, drain=drain, on_start=greet)
-        config = uvicorn.Config(
-            app,
-            http=ImpatientProtocol,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=round(drain + LAST_STAGE) + 1,
-            limit_concurrency=500,
-        )
-
-        class Server(uvicorn.Server):
-            def handle_exit(self, _signal: int, _frame: object) -> None:
-                """Stop at the first signal, and at once at the second; the process then leaves with 0."""
-                if self.should_exit:
-                    self.force_exit = True
-                    service.hurry()
-                self.should_exit = True
-
-            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-                service.refuse_new()
-                threading.Thread(
-                    target=service.stop, args=(drain,), daemon=True
-                ).start()  # while clients wait
-                await super().shutdown(sockets)
-
-        Server(config).run(sockets=[listening])
+        DrainingServer(app, service, drain).run(sockets=[listening])
     if warming.is_alive() or service.is_working:
         leave()
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 import typer
 
 from sfumato.apps import cli_options as options
-from sfumato.apps.cli_pipeline import build_chosen, choose_settings
+from sfumato.apps.cli_pipeline import PAINTING, build_chosen, takes_settings
 from sfumato.apps.cli_report import Voice
 from sfumato.errors import SettingsError, StoppedError
+from sfumato.settings import Settings
 
 if TYPE_CHECKING:
     from sfumato.video.clip import Window
@@ -28,6 +29,9 @@ VIDEO_HELP = options.describe(
 )
 
 VIDEO = "Video"
+
+OPTIONS = tuple(name for name in PAINTING if name not in {"recogniser", "blend"})
+"""Of the painting; likeness is not measured, and what is pasted would tremble."""
 
 
 def _option(*names: str, text: str, default: str = "") -> typer.models.OptionInfo:
@@ -83,29 +87,19 @@ MetadataOption: TypeAlias = Annotated[
 ]
 
 
+@takes_settings(*OPTIONS, faces=FacesOption)
 def video(
     context: typer.Context,
     source: SourceArgument,
     target: TargetArgument,
+    *,
     preview: PreviewOption = None,
     start: StartOption = 0.0,
     codec: CodecOption = None,
     crf: CrfOption = None,
     max_side: SideOption = None,
     steady: SteadyOption = True,
-    preset: options.PresetOption = None,
-    style: options.StyleOption = None,
-    strength: options.StrengthOption = None,
-    preserve: options.PreserveOption = None,
-    restorer: options.RestorerOption = None,
-    restore: options.RestoreOption = None,
-    segmenter: options.SegmenterOption = None,
-    detector: options.DetectorOption = None,
-    paint: options.PaintOption = None,
-    feather: options.FeatherOption = None,
-    faces: FacesOption = None,
-    device: options.DeviceOption = None,
-    exact: options.ExactOption = None,
+    settings: Settings,
     metadata: MetadataOption = "keep",
     overwrite: options.OverwriteOption = False,
     as_json: options.JsonOption = False,
@@ -119,22 +113,6 @@ def video(
     from sfumato.video.run import Order, plan_video
     from sfumato.video.steadying import FREE, STEADY
 
-    chosen = {
-        "preset": preset,
-        "style": style,
-        "strength": strength,
-        "preserve": preserve,
-        "restorer": restorer,
-        "restore": restore,
-        "segmenter": segmenter,
-        "detector": detector,
-        "paint": paint,
-        "feather": feather,
-        "faces": faces,
-        "device": device,
-        "exact": exact,
-    }
-    settings = choose_settings(chosen)
     voice = Voice(json=as_json, quiet=quiet)
     painter = VideoPainter(build_chosen(context, settings, quiet=quiet), STEADY if steady else FREE)
     order = Order(

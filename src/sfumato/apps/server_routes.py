@@ -127,6 +127,13 @@ def job_routes(service: Service) -> APIRouter:
         service.cancel(id)
         return Response(status_code=204)
 
+    _add_files(router, service)
+    return router
+
+
+def _add_files(router: APIRouter, service: Service) -> None:
+    """Add the routes that hand out what a job made."""
+
     @router.get(
         "/result",
         response_class=FileResponse,
@@ -166,8 +173,6 @@ def job_routes(service: Service) -> APIRouter:
     )
     def layer(id: Id, name: Annotated[str, Path(examples=["mask"])]) -> Response:
         return FileResponse(service.result_file(id, name), media_type="image/png", filename=f"{name}.png")
-
-    return router
 
 
 def fact_routes(service: Service, base: Settings) -> APIRouter:

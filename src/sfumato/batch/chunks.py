@@ -1,98 +1,137 @@
-"""Keep a ledger where files cannot be added to, as in storages of clouds; nothing is painted here."""
+"""Keep a ledger where files cannot be added to, as in the storage of clouds; nothing is painted here."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from hashlib import sha256
+from secrets import token_hex
 
-from sfumato.batch.ledger import Entry, parse_entry
-from sfumato.batch.places import Place
+from sfumato.batch.ledger import Entry, Stamp, parse_entry
 from sfumato.batch.plan import OWN
+from sfumato.batch.storage import Storage
 
 INTENTS = f"{OWN}/intents"
+"""Folder of small files of lines that were written before the results that they note."""
 
 CHUNK = 200
 """Pictures after which the ledger is written."""
 
 
 class ChunkedLedger:
-    """The results below a place, in files that are written whole: storage of clouds cannot be added to.
+    """The results in a storage, in files that are written whole: those of clouds cannot be added to.
 
     Attributes:
-        entries: the latest result of each path.
+        entries: the latest result of each path, written or intended.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
         self.entries: dict[str, Entry] = {}
         self._written: dict[str, set[str]] = {}
         self._new: list[str] = []
-        self._names: list[str] = []
+        self._done: list[str] = []
+        self._unsure: set[str] = set()
+        self._open: dict[str, set[str]] = {}
+        intents = {
+            f"{INTENTS}/{name}": list(self._read(f"{INTENTS}/{name}")) for name in storage.names(INTENTS)
+        }
+        for intended in intents.values():
+            self._unsure.update(name for name, _ in intended)
+            self._hold_all(intended)
         ledgers = [
-            name for name in place.names(OWN) if name.startswith("ledger-") and name.endswith(".jsonl")
+            f"{OWN}/{name}"
+            for name in storage.names(OWN)
+            if name.startswith("ledger-") and name.endswith(".jsonl")
         ]
-        for name in sorted(ledgers, key=lambda name: (place.stamp(f"{OWN}/{name}") or (0, 0))[1]):
-            self._take(place.read(f"{OWN}/{name}").decode(errors="replace"))
+        for file in sorted(ledgers, key=lambda file: (storage.stamp(file) or (0, 0))[1]):
+            noted = list(self._read(file))
+            self._unsure.difference_update(name for name, _ in noted)
+            self._hold_all(noted)
+        for file, intended in intents.items():
+            open_ = (name for name, entry in intended if name in self._unsure or self.entries[name] != entry)
+            self._open[file] = set(open_)
 
     def note(self, name: str, entry: Entry) -> None:
         """Note a result; `flush` makes it last."""
-        if self.entries.get(name) == entry:
+        for names in self._open.values():
+            names.discard(name)
+        known = self.entries.get(name) == entry and name not in self._unsure
+        self._unsure.discard(name)
+        if known:
             return
         self._hold(name, entry)
         self._new.append(line_of(name, entry))
-        self._names.append(name)
         if len(self._new) >= CHUNK:
             self.flush()
 
-    def flush(self) -> None:
-        """Write what was noted, and then remove the intents of it."""
-        if not self._new:
-            return
-        content = "".join(self._new)
-        self.place.write(
-            f"{OWN}/ledger-ray-{sha256(content.encode()).hexdigest()[:16]}.jsonl", content.encode()
-        )
-        for name in self._names:
-            self.place.delete(intent_name(name))
-        self._new, self._names = [], []
+    def note_lines(self, lines: str, intent: str = "") -> None:
+        """Note the results that lines of the ledger speak of.
 
-    def intent(self, name: str) -> Entry | None:
-        """Return what an actor was about to write under a name, or None."""
-        if self.place.stamp(intent_name(name)) is None:
+        Args:
+            intent: the file whose lines have all been noted with these.
+        """
+        for name, entry in parse_lines(lines):
+            self.note(name, entry)
+        if intent:
+            self._done.append(intent)
+
+    def noted(self, name: str, there: Stamp | None) -> Entry | None:
+        """Return what notes the file that lies under a name, or None where nothing lies there or another file.
+
+        Args:
+            there: size and time of change of the file.
+        """
+        entry = self.entries.get(name)
+        if there is None or entry is None:
             return None
-        held = parse_entry(json.loads(self.place.read(intent_name(name))))
-        return None if held is None else held[1]
-
-    def is_result(self, name: str, there: tuple[int, int], entry: Entry) -> bool:
-        """Tell whether a file is the noted result: by size and time, by its size where the driver noted it, or read."""
-        if entry.result == there or (entry == self.entries.get(name) and entry.result == (there[0], 0)):
-            return True
-        return entry.result[0] == there[0] and sha256(self.place.read(name)).hexdigest() == entry.sha256
+        by_driver = entry.result == (there[0], 0) and name not in self._unsure
+        if entry.result == there or by_driver:
+            return entry
+        same = entry.result[0] == there[0] and sha256(self.storage.read(name)).hexdigest() == entry.sha256
+        return entry if same else None
 
     def is_ours(self, name: str) -> bool:
-        """Tell whether a file is a result that was noted, now or before."""
-        known = set(self._written.get(name, ()))
-        intent = self.intent(name)
-        if intent is not None:
-            known.add(intent.sha256)
-        return bool(known) and sha256(self.place.read(name)).hexdigest() in known
+        """Tell whether a file is a result that was noted or intended, now or before."""
+        known = self._written.get(name, ())
+        return bool(known) and sha256(self.storage.read(name)).hexdigest() in known
 
-    def _take(self, text: str) -> None:
-        for line in text.splitlines():
-            try:
-                held = parse_entry(json.loads(line))
-            except json.JSONDecodeError:
-                continue
-            if held is not None:
-                self._hold(*held)
+    def flush(self) -> None:
+        """Write what was noted, and then remove the intents of it."""
+        if self._new:
+            content = "".join(self._new).encode()
+            self.storage.write(f"{OWN}/ledger-ray-{sha256(content).hexdigest()[:16]}.jsonl", content)
+        self._done += [intent for intent, names in self._open.items() if not names]
+        for intent in self._done:
+            self.storage.delete(intent)
+            self._open.pop(intent, None)
+        self._new, self._done = [], []
+
+    def _read(self, name: str) -> Iterator[tuple[str, Entry]]:
+        return parse_lines(self.storage.read(name).decode(errors="replace"))
+
+    def _hold_all(self, pairs: Iterable[tuple[str, Entry]]) -> None:
+        for name, entry in pairs:
+            self._hold(name, entry)
 
     def _hold(self, name: str, entry: Entry) -> None:
         self.entries[name] = entry
         self._written.setdefault(name, set()).add(entry.sha256)
 
 
-def intent_name(name: str) -> str:
-    """Return the name of the intent to write a result."""
-    return f"{INTENTS}/{sha256(name.encode()).hexdigest()[:32]}.json"
+def parse_lines(text: str) -> Iterator[tuple[str, Entry]]:
+    """Yield paths and results that lines of a ledger speak of; what was broken off is left out."""
+    for line in text.splitlines():
+        try:
+            held = parse_entry(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+        if held is not None:
+            yield held
+
+
+def new_intent() -> str:
+    """Return the name of an intent that nobody else writes."""
+    return f"{INTENTS}/{token_hex(16)}.jsonl"
 
 
 def line_of(name: str, entry: Entry) -> str:

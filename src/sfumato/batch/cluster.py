@@ -1,29 +1,39 @@
 """Paint a batch on a cluster with Ray Data: read, paint in actors that hold the networks, write; note what was done.
 
-The driver holds no picture: bytes go from the storage to an actor and back. An actor notes what it is about to write
-in a small file of its own (an intent), so that a result whose actor or driver died afterwards is known as this
-program's; the driver then notes it in the ledger and removes the intent.
+The driver holds no picture: bytes go from the storage to an actor and back. An actor paints a few pictures and notes
+what it is about to write in a small file of its own (an intent), so that results whose actor or driver died afterwards
+are known as this program's; the driver then notes them in the ledger and removes the intent.
 """
 
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from typing import Any
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
-from sfumato.batch.chunks import ChunkedLedger, intent_name, line_of
+from sfumato.batch.chunks import ChunkedLedger, line_of, new_intent
 from sfumato.batch.item import Item, Outcome, Writing, key_of
-from sfumato.batch.ledger import Entry
-from sfumato.batch.places import Place
+from sfumato.batch.ledger import Entry, Stamp
 from sfumato.batch.plan import WHOLE, Shard
-from sfumato.batch.work import Build, Painter, fail
+from sfumato.batch.storage import Storage
+from sfumato.batch.work import Build, Painted, Painter, fail
 from sfumato.errors import BackendMissingError, InputError, OutputExistsError, SfumatoError
 from sfumato.settings import Settings
 
+if TYPE_CHECKING:
+    import pyarrow
+
 READ_SHARE = 0.25
 """Part of a processor that a task of reading takes, and that each actor leaves for it."""
+
+PAINTERS = 4
+"""Actors that one process reads for: painting takes a hundred times as long."""
+
+MOST_TOGETHER = 16
+"""Pictures that go through Ray together: more leave actors idle at the end, fewer cost more than they bring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,7 @@ class Cluster:
             BackendMissingError: Ray is not installed.
         """
         start_ray(self.address)
-        ledger = ChunkedLedger(Place.open(self.target))
+        ledger = ChunkedLedger(Storage.open(self.target))
         painter = Painter(self.build)
         pictures = (item for item in items if item is not None)
         mine = [item for number, item in enumerate(pictures) if self.shard.takes(number)]
@@ -74,9 +84,8 @@ class Cluster:
             else:
                 yield settled
         try:
-            for outcome in self._painted(open_, stop):
-                if outcome.state == "done":
-                    ledger.note(below(outcome.item, self.target), _entry_of(outcome))
+            for outcome, lines, intent in self._painted(open_, stop):
+                ledger.note_lines(lines, intent)
                 yield outcome
                 if stop():
                     return
@@ -85,79 +94,140 @@ class Cluster:
 
     def _settle(self, item: Item, ledger: ChunkedLedger, painter: Painter) -> Outcome | None:
         """Return the outcome of a picture that need not or must not be painted, or None."""
-        name = below(item, self.target)
         try:
-            there = ledger.place.stamp(name)
-            if there is None:
-                return None
-            entry = ledger.entries.get(name) or ledger.intent(name)
-            if entry is not None and ledger.is_result(name, there, entry):
-                content = entry.content if source_stamp(item) == entry.source else _content(item)
-                if key_of(content, item, painter.pipeline(item.settings).models) == entry.key:
-                    ledger.note(name, entry)
-                    return Outcome(item, "kept", key=entry.key, sha256=entry.sha256, bytes=entry.result[0])
-            if self.overwrite or ledger.is_ours(name):
-                return None
+            there = {name: ledger.storage.stamp(name) for name in self._names(item)}
+            return self._kept(item, there, ledger, painter) or self._refuse_foreign(item, there, ledger)
         except SfumatoError as error:
             return fail(item, error)
         except OSError as error:
             return fail(item, InputError(f"cannot read {item.name}: {error}; check the address"))
-        why = f"{item.target} exists and was not painted from {item.name}; use --overwrite or another folder"
-        return fail(item, OutputExistsError(why))
 
-    def _painted(self, items: list[Item], stop: Callable[[], bool]) -> Iterator[Outcome]:
-        """Yield the outcomes of pictures that are painted on the cluster."""
+    def _kept(
+        self, item: Item, there: Mapping[str, Stamp | None], ledger: ChunkedLedger, painter: Painter
+    ) -> Outcome | None:
+        """Return the outcome of a picture whose results are there, or None; they are noted if they were not."""
+        noted = {name: ledger.noted(name, stamp) for name, stamp in there.items()}
+        entry = noted[below(item.target, self.target)]
+        if entry is None or None in noted.values():
+            return None
+        content = entry.content if source_stamp(item) == entry.source else _content(item)
+        if key_of(content, item, painter.pipeline(item.settings).models) != entry.key:
+            return None
+        for name, held in noted.items():
+            if held is not None:
+                ledger.note(name, held)
+        return Outcome(item, "kept", key=entry.key, sha256=entry.sha256, bytes=entry.result[0])
+
+    def _refuse_foreign(
+        self, item: Item, there: Mapping[str, Stamp | None], ledger: ChunkedLedger
+    ) -> Outcome | None:
+        """Return a failure where a file is in the way that this program did not write, or None."""
+        for target, (name, stamp) in zip(item.targets, there.items(), strict=True):
+            if not self.overwrite and stamp is not None and not ledger.is_ours(name):
+                why = (
+                    f"{target} exists and was not painted from {item.name}; use --overwrite or another folder"
+                )
+                return fail(item, OutputExistsError(why))
+        return None
+
+    def _names(self, item: Item) -> list[str]:
+        return [below(target, self.target) for target in item.targets]
+
+    def _painted(self, items: list[Item], stop: Callable[[], bool]) -> Iterator[tuple[Outcome, str, str]]:
+        """Yield the outcomes of pictures painted on the cluster, with their lines of the ledger and a done intent."""
         if not items or stop():
             return
         import ray
 
         rows = [{"item": json.dumps(asdict(item))} for item in items]
         workers = self.workers or count_processors()
-        blocks = max(workers, min(len(rows), 4 * workers + len(rows) // 16))
-        table = ray.data.from_items(rows, override_num_blocks=min(blocks, len(rows)))
-        read = table.map(read_row, num_cpus=READ_SHARE)
-        painted = read.map(
-            PaintActor,  # type: ignore[arg-type]  # Ray takes classes of callables too
+        together = min(MOST_TOGETHER, max(1, len(rows) // (32 * workers)))
+        table = ray.data.from_items(rows, override_num_blocks=ceil(len(rows) / together))
+        read = table.map(read_row, num_cpus=READ_SHARE, concurrency=ceil(workers / PAINTERS))
+        painted = read.map_batches(
+            PaintActor,
+            batch_size=None,
+            batch_format="pyarrow",
             fn_constructor_args=(self.build, self.target),
             compute=ray.data.ActorPoolStrategy(size=workers),
             num_cpus=1 - READ_SHARE,  # or nothing would be left to read with
             num_gpus=self.gpus or None,
         )
         for row in painted.iter_rows():
-            yield outcome_of(json.loads(row["outcome"]))
+            yield outcome_of(json.loads(row["outcome"])), row["lines"], row["intent"]
 
 
 class PaintActor:
     """Hold the networks and paint what comes; one of several, each in a process of its own."""
 
     def __init__(self, build: Build, target: str) -> None:
-        from sfumato.backends import use_one_thread
+        from sfumato.backends import share_processors
 
-        use_one_thread()
+        share_processors(threads=1)
         self._painter = Painter(build)
         self._target = target
-        self._place = Place.open(target)
+        self._storage = Storage.open(target)
 
-    def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Paint one picture and write it; whatever is wrong with it goes into the outcome."""
+    def __call__(self, table: "pyarrow.Table") -> dict[str, list[str]]:
+        """Paint a few pictures, say what is about to be written, and write them.
+
+        Returns:
+            The outcome of each as JSON, its lines of the ledger, and in the last row the name of the intent.
+        """
+        painted = [self._paint(row) for row in table.to_pylist()]
+        lines = [self._lines(each) for each in painted]
+        intent = new_intent() if any(lines) else ""
+        outcomes = self._write(painted, lines, intent)
+        return {
+            "outcome": [json.dumps(asdict(outcome)) for outcome in outcomes],
+            "lines": [
+                line if outcome.state == "done" else "" for line, outcome in zip(lines, outcomes, strict=True)
+            ],
+            "intent": [*[""] * (len(painted) - 1), intent],
+        }
+
+    def _paint(self, row: Mapping[str, Any]) -> Painted:
+        """Paint one picture; whatever is wrong with it goes into the outcome."""
         item = item_of(json.loads(row["item"]))
-        outcome = self._outcome(item, row)
-        return {"outcome": json.dumps(asdict(outcome))}
-
-    def _outcome(self, item: Item, row: Mapping[str, Any]) -> Outcome:
         if row["error"]:
-            return fail(item, InputError(row["error"]))
+            return Painted(fail(item, InputError(row["error"])))
         painted = self._painter.paint(item, row["data"])
-        outcome = replace(painted.outcome, stamp=(int(row["size"]), int(row["changed"])))
-        if not painted.data:
-            return outcome
-        name = below(item, self._target)
+        stamp = (int(row["size"]), int(row["changed"]))
+        return replace(painted, outcome=replace(painted.outcome, stamp=stamp))
+
+    def _lines(self, painted: Painted) -> str:
+        """Return the lines of the ledger that note the files of a picture.
+
+        The times of change of the files are not known before they are written, so they are noted as 0.
+        """
+        outcome = painted.outcome
+        noted = (
+            Entry(outcome.key, sha256(data).hexdigest(), (len(data), 0), outcome.stamp, outcome.content)
+            for data in painted.files.values()
+        )
+        names = (below(target, self._target) for target in painted.files)
+        return "".join(line_of(name, entry) for name, entry in zip(names, noted, strict=True))
+
+    def _write(self, painted: Sequence[Painted], lines: Sequence[str], intent: str) -> list[Outcome]:
+        """Write the files of pictures after the intent, each recipe before its picture; what fails has an outcome."""
         try:
-            self._place.write(intent_name(name), line_of(name, _entry_of(outcome)).encode())
-            self._place.write(name, painted.data)
+            if intent:
+                self._storage.write(intent, "".join(lines).encode())
         except SfumatoError as error:
-            return fail(item, error, outcome.seconds)
-        return outcome
+            return [each.outcome if not each.data else _failed(each.outcome, error) for each in painted]
+        return [self._written(each) for each in painted]
+
+    def _written(self, painted: Painted) -> Outcome:
+        try:
+            for target, data in reversed(painted.files.items()):
+                self._storage.write(below(target, self._target), data)
+        except SfumatoError as error:
+            return _failed(painted.outcome, error)
+        return painted.outcome
+
+
+def _failed(outcome: Outcome, error: SfumatoError) -> Outcome:
+    return fail(outcome.item, error, outcome.seconds)
 
 
 def start_ray(address: str | None) -> None:
@@ -199,26 +269,26 @@ def read_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a picture's bytes beside its item, or why it cannot be read."""
     item = item_of(json.loads(row["item"]))
     held = {"item": row["item"], "data": b"", "size": 0, "changed": 0, "error": ""}
-    place, name = _parent(item.source)
+    storage, name = _parent(item.source)
     try:
-        stamp = place.stamp(name)
+        stamp = storage.stamp(name)
         if stamp is None:
             return {**held, "error": f"{item.name} is gone; it was there when the batch began"}
-        return {**held, "data": place.read(name), "size": stamp[0], "changed": stamp[1]}
+        return {**held, "data": storage.read(name), "size": stamp[0], "changed": stamp[1]}
     except OSError as error:
         reason = " ".join(str(error).split())
         return {**held, "error": f"cannot open {item.name}: {reason}; check its permissions"}
 
 
-def below(item: Item, target: str) -> str:
-    """Return the path of an item's result below the folder or address of all."""
-    return os.path.relpath(item.target, target)
+def below(path: str, target: str) -> str:
+    """Return the path of a result below the folder or address of all."""
+    return os.path.relpath(path, target)
 
 
 def source_stamp(item: Item) -> tuple[int, int] | None:
     """Return size and time of change of a picture."""
-    place, name = _parent(item.source)
-    return place.stamp(name)
+    storage, name = _parent(item.source)
+    return storage.stamp(name)
 
 
 def item_of(held: Mapping[str, Any]) -> Item:
@@ -232,15 +302,10 @@ def outcome_of(held: Mapping[str, Any]) -> Outcome:
 
 
 def _content(item: Item) -> str:
-    place, name = _parent(item.source)
-    return sha256(place.read(name)).hexdigest()
+    storage, name = _parent(item.source)
+    return sha256(storage.read(name)).hexdigest()
 
 
-def _parent(source: str) -> tuple[Place, str]:
+def _parent(source: str) -> tuple[Storage, str]:
     folder, _, name = source.rpartition("/")
-    return Place.open(folder or "."), name
-
-
-def _entry_of(outcome: Outcome) -> Entry:
-    """Return the ledger's entry; the time of the result is not known before it is written, so it is 0."""
-    return Entry(outcome.key, outcome.sha256, (outcome.bytes, 0), outcome.stamp, outcome.content)
+    return Storage.open(folder or "."), name

@@ -7,7 +7,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
-from sfumato.recipe import Place
+from sfumato.recipe import SIDECAR, Place
 from sfumato.settings import Settings
 
 State: TypeAlias = Literal["done", "kept", "failed"]
@@ -53,6 +53,11 @@ class Item:
     name: str
     settings: Settings
     writing: Writing = AS_IT_IS
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Return all that the picture becomes: the painting and, where it is asked for, the recipe beside it."""
+        return (self.target, self.target + SIDECAR) if self.writing.recipe == "sidecar" else (self.target,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ def parse_entry(line: Mapping[str, Any]) -> tuple[str, Entry] | None:
 
 
 def _read_all(folder: Path) -> Iterator[tuple[str, Entry]]:
-    for path in sorted(folder.glob("ledger-*.jsonl"), key=lambda path: path.stat().st_mtime_ns):
+    ledgers = sorted(folder.glob("ledger-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    for path in [*folder.glob("intents/*.jsonl"), *ledgers]:  # intents are those of actors whose driver died
         parsed = (parse_entry(line) for line in read_lines(path))
         yield from (held for held in parsed if held is not None)
 

@@ -121,7 +121,7 @@ class _Run:
         The picture is read only where its size or time of change is another than when it was painted.
         """
         entry = self._ledger.entries.get(self._below(Path(item.target)))
-        if entry is None or not all(self._is_noted(path) for path in files_of(item)):
+        if entry is None or not all(self._is_noted(path) for path in map(Path, item.targets)):
             return None
         content = entry.content
         if stamp_of(Path(item.source)) != entry.source:
@@ -137,7 +137,7 @@ class _Run:
 
     def _refuse_foreign(self, item: Item) -> Outcome | None:
         """Return a failure where a file is in the way that this program did not write, or None."""
-        for path in files_of(item):
+        for path in map(Path, item.targets):
             if not self._local.overwrite and os.path.lexists(path) and not self._is_ours(path):
                 return fail(item, _foreign(item, path))
         return None
@@ -151,7 +151,7 @@ class _Run:
         """Note a result and give it its name, after that of its sidecar; what fails has none."""
         if outcome.state != "done":
             return outcome
-        files = [(path, _temporary_of(path, task)) for path in files_of(task.item)]
+        files = [(path, _temporary_of(path, task)) for path in map(Path, task.item.targets)]
         try:
             for path, temporary in reversed(files):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,12 +180,6 @@ class _Run:
 
     def _below(self, path: Path) -> str:
         return os.path.relpath(path, self._local.target)
-
-
-def files_of(item: Item) -> tuple[Path, ...]:
-    """Return the files that a picture becomes: the painting and, where it is asked for, the recipe beside it."""
-    target = Path(item.target)
-    return (target, sidecar_of(target)) if item.writing.recipe == "sidecar" else (target,)
 
 
 def _temporary_of(path: Path, task: Task) -> Path:

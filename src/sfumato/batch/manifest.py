@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from sfumato.batch.item import AS_IT_IS, Item, Writing
-from sfumato.batch.places import is_address
 from sfumato.batch.plan import name_results
+from sfumato.batch.storage import is_address
 from sfumato.errors import BackendMissingError, InputError, MissingInputError, SettingsError
 from sfumato.settings import Options, Settings
 from sfumato.settings_parsing import did_you_mean

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from sfumato.batch.item import AS_IT_IS, Item, Writing
-from sfumato.batch.places import Place
 from sfumato.batch.plan import ALL, Patterns, name_results
+from sfumato.batch.storage import Storage
 from sfumato.errors import MissingInputError
 from sfumato.io import PICTURE_SUFFIXES
 from sfumato.settings import Settings
@@ -33,10 +33,10 @@ class RemoteFolder:
             MissingInputError: there is nothing at the address.
             BackendMissingError: pyarrow is not installed.
         """
-        place, target = Place.open(self.source), Place.open(self.target)
-        own = target.root + "/" if target.system.equals(place.system) else None
-        names = [name for name in place.walk() if self._is_meant(name)]
-        meant = [name for name in names if own is None or not place.path(name).startswith(own)]
+        storage, target = Storage.open(self.source), Storage.open(self.target)
+        own = target.root + "/" if target.system.equals(storage.system) else None
+        names = [name for name in storage.walk() if self._is_meant(name)]
+        meant = [name for name in names if own is None or not storage.path(name).startswith(own)]
         if not meant:
             raise MissingInputError(f"no pictures below {self.source}; check the address")
         for folder, group in groupby(meant, key=lambda name: name.rpartition("/")[0]):

@@ -34,6 +34,13 @@ class Painted:
     data: bytes = b""
     sidecar: bytes = b""
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Return what is to be written, by where it goes: the painting and, where it is asked for, the recipe."""
+        return (
+            dict(zip(self.outcome.item.targets, (self.data, self.sidecar), strict=False)) if self.data else {}
+        )
+
 
 class Painter:
     """Paint pictures with pipelines that are built once for each settings.

@@ -141,9 +141,9 @@ def _died(name: str, how: str) -> SfumatoError:
 def work(line: Connection, build: Build) -> None:
     """Paint what comes through the line until None does; the loop of a worker's process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what is finished
-    from sfumato.backends import use_one_thread
+    from sfumato.backends import share_processors
 
-    use_one_thread()
+    share_processors(threads=1)
     painter = Painter(build)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while (task := line.recv()) is not None:

@@ -1,8 +1,6 @@
 """Say what a service allows; nothing is counted or refused here."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from sfumato.io import Limits
 
@@ -28,29 +26,19 @@ class Bounds:
     keep: float
 
 
-def count_workers(root: Path = Path("/")) -> int:
-    """Return how many jobs run at once by default: one for every two processors, which a network keeps busy.
+def count_workers(processors: int) -> int:
+    """Return how many jobs run at once by default: two at least, for one alone leaves processors idle.
 
-    Args:
-        root: where /proc and /sys are looked for.
+    >>> [count_workers(processors) for processors in (1, 2, 4, 16)]
+    [1, 2, 2, 8]
     """
-    quotas = [_processors(path) for path in group_files("cpu.max", root)]
-    free = min([float(len(os.sched_getaffinity(0))), *(quota for quota in quotas if quota is not None)])
-    return max(1, int(free) // 2)
+    return min(processors, max(2, processors // 2))
 
 
-def group_files(name: str, root: Path) -> list[Path]:
-    """Return the files of this name of the control groups (version 2) that this process is in, as far as they are."""
-    groups = root / "sys/fs/cgroup"
-    try:
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:  # not Linux
-        lines = []
-    own = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    return [path for path in {groups / name, *(groups / group / name for group in own)} if path.is_file()]
+def count_threads(processors: int, workers: int) -> int:
+    """Return how many threads the networks of each job take: twice their share, as no job is always busy.
 
-
-def _processors(path: Path) -> float | None:
-    """Return the processors that a quota such as "150000 100000" allows, or None where it allows all."""
-    quota, _, period = path.read_text(encoding="ascii").strip().partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+    >>> [count_threads(16, workers) for workers in (1, 2, 8, 16, 64)]
+    [16, 16, 4, 2, 1]
+    """
+    return min(processors, max(1, 2 * processors // workers))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sfumato.jobs.bounds import group_files
 from sfumato.jobs.job import Work
+from sfumato.processors import group_files
 
 BASE = 15_000_000
 """Bytes of any job, whatever the picture."""

@@ -48,7 +48,7 @@ class InPalette:
         matrix, moved = transfer(own, self.palette), np.empty_like(painted)
         for top, bottom in strips(painted.shape[0]):
             lab = _lab(painted[top:bottom])
-            wanted = (lab - own.mean) @ matrix.T + self.palette.mean
+            wanted = cv2.transform(lab - own.mean, matrix) + self.palette.mean
             rgb = cv2.cvtColor(wanted.astype(np.float32), cv2.COLOR_LAB2RGB)
             moved[top:bottom] = np.rint(255 * np.clip(rgb, 0, 1))
         return moved
@@ -61,7 +61,8 @@ def measure_palette(image: Image) -> Palette:
     small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     pixels = _lab(small).reshape(-1, 3).astype(np.float64)
     mean = pixels.mean(axis=0)
-    return Palette(mean, (pixels - mean).T @ (pixels - mean) / len(pixels))
+    apart = pixels - mean
+    return Palette(mean, np.einsum("ni,nj->ij", apart, apart) / len(pixels))
 
 
 def transfer(own: Palette, wanted: Palette) -> Colours:
