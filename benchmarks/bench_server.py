@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -38,13 +38,23 @@ PHOTO = (4000, 3000)
 WORKERS = (1, 2)
 
 
-def portrait(width: int, height: int) -> bytes:
-    """Return the portrait of Eileen Collins (NASA, public domain) of this size as a JPEG file."""
+ALBUM = 24
+"""Photos that are sent in turn: a server remembers what it made of the last few small ones."""
+
+
+def portrait(width: int, height: int, number: int = 0) -> bytes:
+    """Return a crop of the portrait of Eileen Collins (NASA, public domain) of this size as a JPEG file."""
     from skimage import data  # a test dependency; only this function needs it
 
-    encoded = BytesIO()
-    PIL.Image.fromarray(data.astronaut()).resize((width, height)).save(encoded, "JPEG", quality=92)
+    encoded, edge = BytesIO(), number % 32
+    photo = PIL.Image.fromarray(data.astronaut()).crop((edge, edge, 480 + edge, 480 + edge))
+    photo.resize((width, height)).save(encoded, "JPEG", quality=92)
     return encoded.getvalue()
+
+
+def album(side: int) -> list[bytes]:
+    """Return photos that are all others."""
+    return [portrait(side, side, number) for number in range(ALBUM)]
 
 
 @dataclass(slots=True)
@@ -74,7 +84,7 @@ def serving(folder: Path, workers: int | None) -> Iterator[Server]:
     assert process.stdout is not None
     try:
         server = Server(process.stdout.readline().split()[2].rstrip("/"), process.pid)
-        load(server, portrait(SIDE, SIDE), clients=4, count=8)  # every worker opens its networks
+        load(server, album(SIDE), clients=4, count=8)  # every worker opens its networks
         yield Server(server.url, server.process)
     finally:
         process.terminate()
@@ -90,7 +100,7 @@ def paint(session: requests.Session, server: Server, photo: bytes, **options: st
     return bytes(answer.content)
 
 
-def load(server: Server, photo: bytes, clients: int, count: int) -> None:
+def load(server: Server, photos: Sequence[bytes], clients: int, count: int) -> None:
     """Send requests from many clients at once and note what became of them."""
     left = iter(range(count))
     lock = threading.Lock()
@@ -100,11 +110,12 @@ def load(server: Server, photo: bytes, clients: int, count: int) -> None:
             session.headers["Sfumato-Client"] = f"client{client}"
             while True:
                 with lock:
-                    if next(left, None) is None:
-                        return
+                    number = next(left, None)
+                if number is None:
+                    return
                 start = time.perf_counter()
                 try:
-                    whole = is_whole(paint(session, server, photo))
+                    whole = is_whole(paint(session, server, photos[number % len(photos)]))
                 except requests.RequestException:
                     whole = False
                 with lock:
@@ -133,13 +144,13 @@ def is_whole(picture: bytes) -> bool:
 
 
 def paint_alone() -> None:
-    """Paint the photo of standard input as often as each further line says, and print the seconds of one."""
+    """Paint so many photos, of those in the first line of standard input, as each further line says; print seconds."""
     pipeline = sfumato.build_pipeline(sfumato.Settings())
-    photo = bytes.fromhex(sys.stdin.readline())
+    photos = [bytes.fromhex(word) for word in sys.stdin.readline().split()]
     for line in sys.stdin:
         start = time.perf_counter()
-        for _ in range(int(line)):
-            result = pipeline.stylize(read_picture(photo))
+        for number in range(int(line)):
+            result = pipeline.stylize(read_picture(photos[number % len(photos)]))
             encode_picture(result.picture, format="JPEG", quality=92)
         print((time.perf_counter() - start) / int(line), flush=True)
 
@@ -147,13 +158,13 @@ def paint_alone() -> None:
 class Alone:
     """The pipeline in one thread of another process."""
 
-    def __init__(self, photo: bytes) -> None:
+    def __init__(self, photos: Sequence[bytes]) -> None:
         words = [sys.executable, __file__, "--alone"]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdin is not None and self._process.stdout is not None
         self._said, self._asked = self._process.stdout, self._process.stdin
         self.processor: list[float] = []
-        self._asked.write(photo.hex() + "\n")
+        self._asked.write(" ".join(photo.hex() for photo in photos) + "\n")
         self.paint(8)
         self.processor.clear()
 
@@ -173,16 +184,16 @@ class Alone:
         self._said.close()
 
 
-def compare(photo: bytes, clients: int, count: int, rounds: int) -> dict[str, object]:
+def compare(photos: Sequence[bytes], clients: int, count: int, rounds: int) -> dict[str, object]:
     """Let the pipeline and servers of each number of workers take turns."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         servers = {k: stack.enter_context(serving(Path(folder, str(k)), k)) for k in WORKERS}
-        alone, seconds = Alone(photo), []
+        alone, seconds = Alone(photos), []
         stack.callback(alone.close)
         for _ in range(rounds):
             seconds.append(alone.paint(count // rounds))
             for server in servers.values():
-                load(server, photo, clients, count // rounds)
+                load(server, photos, clients, count // rounds)
         seconds.append(alone.paint(count // rounds))
         beside = [(a + b) / 2 for a, b in pairwise(seconds)]
         return {
@@ -242,8 +253,9 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def preview(runs: int) -> dict[str, object]:
-    """Time what the page does: reduce a photo of 12 megapixels, then paint a small picture."""
+    """Time what the page does: reduce a photo of 12 megapixels, paint a small picture, and again as a slider moves."""
     photo, small = portrait(*PHOTO), portrait(PREVIEW_SIDE, PREVIEW_SIDE)
+    others, paints = cycle(album(PREVIEW_SIDE)), cycle(range(100))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         server = stack.enter_context(serving(Path(folder), None))
@@ -255,9 +267,9 @@ def preview(runs: int) -> dict[str, object]:
 
         calls: Mapping[str, Callable[[], object]] = {
             "thumbnail of 12 megapixels": reduce_photo,
-            f"stylize {PREVIEW_SIDE}x{PREVIEW_SIDE}": lambda: paint(session, server, small),
-            f"stylize 12 megapixels at side {PREVIEW_SIDE}": lambda: paint(
-                session, server, photo, side=str(PREVIEW_SIDE)
+            f"first preview, {PREVIEW_SIDE}x{PREVIEW_SIDE}": lambda: paint(session, server, next(others)),
+            "preview of the same with another --paint": lambda: paint(
+                session, server, small, paint=str(next(paints) / 100)
             ),
         }
         return {name: percentiles([seconds_of(call) for _ in range(runs)]) for name, call in calls.items()}
@@ -294,7 +306,7 @@ def main() -> None:
         paint_alone()
         return
     before = os.getloadavg()[0]
-    figures = compare(portrait(SIDE, SIDE), arguments.clients, arguments.requests, arguments.rounds)
+    figures = compare(album(SIDE), arguments.clients, arguments.requests, arguments.rounds)
     publish(
         {
             "sfumato": sfumato.__version__,

@@ -76,7 +76,8 @@ def test_the_work_can_be_cancelled_and_begun_again(pages: Pages) -> None:
     with pages.open() as page:
         upload(page, portrait())
         page.route("**/v1/jobs/*", lambda route: None if route.request.method == "GET" else route.continue_())
-        page.get_by_role("button", name="Download").click()
+        with page.expect_request("**/v1/jobs/*"):  # the job is known by its id
+            page.get_by_role("button", name="Download").click()
         assert page.get_by_role("progressbar").is_visible()
         with page.expect_request(lambda request: request.method == "DELETE"):
             page.get_by_role("button", name="Cancel").click()

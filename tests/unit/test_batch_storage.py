@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sfumato.batch.actors import below, item_of, outcome_of, read_row
 from sfumato.batch.chunks import INTENTS, ChunkedLedger, line_of, new_intent
-from sfumato.batch.cluster import below, item_of, outcome_of, read_row
 from sfumato.batch.item import Item, Outcome, Writing
 from sfumato.batch.ledger import Entry
 from sfumato.batch.plan import OWN, Folder

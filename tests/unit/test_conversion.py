@@ -68,7 +68,9 @@ def test_two_who_want_the_same_convert_it_once(weights: Path, caplog: pytest.Log
     assert len([line for line in caplog.messages if line.startswith("converting")]) == 1
 
 
-@pytest.mark.parametrize("damage", ["stamp", "form", "file", "size"])
+@pytest.mark.parametrize(
+    "damage", ["stamp", *(pytest.param(each, marks=pytest.mark.long) for each in ("form", "file", "size"))]
+)
 def test_what_is_not_whole_or_of_another_form_is_converted_again(
     weights: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:

@@ -17,10 +17,14 @@ from sfumato.io.xmp import read_property
 from sfumato.jobs.job import Kind, Part, Work
 from sfumato.jobs.painting import MEDIA_TYPES, STEPS, SUFFIXES, Made, perform, reduce_picture
 from sfumato.jobs.studio import KEPT, Studio, warm
+from sfumato.opening import open_stages
+from sfumato.pipeline import assemble
 from sfumato.recipe import used_file
 from sfumato.recipe_embedding import COMPOSITE, SOURCE_TYPE, read_recipe
+from sfumato.resolve import Opened
 from sfumato.settings import Settings
-from sfumato.types import Face, Image
+from sfumato.types import Face, Image, Transform
+from tests.serving import portrait
 from tests.simple import FACE, build
 
 
@@ -182,9 +186,27 @@ def test_networks_are_opened_once_for_all_settings() -> None:
 
 def test_only_the_last_few_networks_stay_open() -> None:
     studio = Studio()
-    opened = [studio._opened(lambda name, *_, **__: name, f"style {k}", "cpu", exact=False) for k in range(9)]
+
+    def open_one(name: str, *_: object, **__: object) -> Opened[Transform]:
+        return Opened(lambda image: image, name, "0" * 64)
+
+    opened = [studio._opened(open_one, f"style {k}", "cpu", exact=False) for k in range(9)]
     assert len(opened) == 9
     assert all(len(held) <= KEPT for held in studio._open.values())
+
+
+@pytest.mark.parametrize("remember", [True, False])
+def test_what_is_remembered_of_a_preview_changes_no_pixel(remember: bool) -> None:
+    image = portrait(256)
+    studio = Studio(remember=remember)
+    for settings in (
+        Settings(paint=0.1),
+        Settings(paint=0.9),
+        Settings(preserve="none"),
+        Settings(paint=0.1),
+    ):
+        expected = assemble(open_stages(settings), settings).stylize(image).image
+        np.testing.assert_array_equal(studio.pipeline(settings).stylize(image).image, expected)
 
 
 def test_warming_loads_every_network() -> None:

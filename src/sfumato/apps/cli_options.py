@@ -200,7 +200,9 @@ DeviceOption: TypeAlias = Annotated[
 ExactOption: TypeAlias = Annotated[
     bool | None,
     _option(
-        "--exact", text="Compute in float32: the same picture on every processor, slower.", panel=PAINTING
+        "--exact",
+        text="Compute in float32: a level of difference between processors at most, slower.",
+        panel=PAINTING,
     ),
 ]
 LayersOption: TypeAlias = Annotated[

@@ -227,10 +227,10 @@ def run_server(
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("sfumato").setLevel(logging.WARNING if quiet else logging.INFO)
     share_processors(count_threads(count_processors(), bounds.workers))
-    studio, metrics = Studio(), Metrics()
+    studio, metrics = Studio(remember=bounds.keep > 0), Metrics()
     pipeline = studio.pipeline(base)
     with listen(place.host, place.port) as listening, Store(place.state) as store:
-        service = Service(store, bounds, studio.pipeline, metrics.count_job)
+        service = Service(store, bounds, studio.pipeline, metrics.count_job, studio.tidy)
         warming = threading.Thread(target=warm, args=(pipeline,), daemon=True)
 
         def greet() -> None:

@@ -1,30 +1,25 @@
 """Paint a batch on a cluster with Ray Data: read, paint in actors that hold the networks, write; note what was done.
 
-The driver holds no picture: bytes go from the storage to an actor and back. An actor paints a few pictures and notes
-what it is about to write in a small file of its own (an intent), so that results whose actor or driver died afterwards
-are known as this program's; the driver then notes them in the ledger and removes the intent.
+The driver holds no picture: bytes go from the storage to an actor and back (`actors`). It notes results in the ledger
+and then removes the intents of the actors.
 """
 
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any
 
-from sfumato.batch.chunks import ChunkedLedger, line_of, new_intent
-from sfumato.batch.item import Item, Outcome, Writing, key_of
-from sfumato.batch.ledger import Entry, Stamp
+from sfumato.batch.actors import PaintActor, below, outcome_of, read_row, storage_of
+from sfumato.batch.chunks import ChunkedLedger
+from sfumato.batch.item import Item, Outcome, key_of
+from sfumato.batch.ledger import Stamp
 from sfumato.batch.plan import WHOLE, Shard
 from sfumato.batch.storage import Storage
-from sfumato.batch.work import Build, Painted, Painter, fail
+from sfumato.batch.work import Build, Painter, fail
 from sfumato.errors import BackendMissingError, InputError, OutputExistsError, SfumatoError
-from sfumato.settings import Settings
-
-if TYPE_CHECKING:
-    import pyarrow
 
 READ_SHARE = 0.25
 """Part of a processor that a task of reading takes, and that each actor leaves for it."""
@@ -157,79 +152,6 @@ class Cluster:
             yield outcome_of(json.loads(row["outcome"])), row["lines"], row["intent"]
 
 
-class PaintActor:
-    """Hold the networks and paint what comes; one of several, each in a process of its own."""
-
-    def __init__(self, build: Build, target: str) -> None:
-        from sfumato.backends import share_processors
-
-        share_processors(threads=1)
-        self._painter = Painter(build)
-        self._target = target
-        self._storage = Storage.open(target)
-
-    def __call__(self, table: "pyarrow.Table") -> dict[str, list[str]]:
-        """Paint a few pictures, say what is about to be written, and write them.
-
-        Returns:
-            The outcome of each as JSON, its lines of the ledger, and in the last row the name of the intent.
-        """
-        painted = [self._paint(row) for row in table.to_pylist()]
-        lines = [self._lines(each) for each in painted]
-        intent = new_intent() if any(lines) else ""
-        outcomes = self._write(painted, lines, intent)
-        return {
-            "outcome": [json.dumps(asdict(outcome)) for outcome in outcomes],
-            "lines": [
-                line if outcome.state == "done" else "" for line, outcome in zip(lines, outcomes, strict=True)
-            ],
-            "intent": [*[""] * (len(painted) - 1), intent],
-        }
-
-    def _paint(self, row: Mapping[str, Any]) -> Painted:
-        """Paint one picture; whatever is wrong with it goes into the outcome."""
-        item = item_of(json.loads(row["item"]))
-        if row["error"]:
-            return Painted(fail(item, InputError(row["error"])))
-        painted = self._painter.paint(item, row["data"])
-        stamp = (int(row["size"]), int(row["changed"]))
-        return replace(painted, outcome=replace(painted.outcome, stamp=stamp))
-
-    def _lines(self, painted: Painted) -> str:
-        """Return the lines of the ledger that note the files of a picture.
-
-        The times of change of the files are not known before they are written, so they are noted as 0.
-        """
-        outcome = painted.outcome
-        noted = (
-            Entry(outcome.key, sha256(data).hexdigest(), (len(data), 0), outcome.stamp, outcome.content)
-            for data in painted.files.values()
-        )
-        names = (below(target, self._target) for target in painted.files)
-        return "".join(line_of(name, entry) for name, entry in zip(names, noted, strict=True))
-
-    def _write(self, painted: Sequence[Painted], lines: Sequence[str], intent: str) -> list[Outcome]:
-        """Write the files of pictures after the intent, each recipe before its picture; what fails has an outcome."""
-        try:
-            if intent:
-                self._storage.write(intent, "".join(lines).encode())
-        except SfumatoError as error:
-            return [each.outcome if not each.data else _failed(each.outcome, error) for each in painted]
-        return [self._written(each) for each in painted]
-
-    def _written(self, painted: Painted) -> Outcome:
-        try:
-            for target, data in reversed(painted.files.items()):
-                self._storage.write(below(target, self._target), data)
-        except SfumatoError as error:
-            return _failed(painted.outcome, error)
-        return painted.outcome
-
-
-def _failed(outcome: Outcome, error: SfumatoError) -> Outcome:
-    return fail(outcome.item, error, outcome.seconds)
-
-
 def start_ray(address: str | None) -> None:
     """Join a cluster, or start one on this machine; nothing about its use is sent anywhere.
 
@@ -265,47 +187,12 @@ def count_processors() -> int:
     return max(1, int(resources.get("CPU", 1)))
 
 
-def read_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a picture's bytes beside its item, or why it cannot be read."""
-    item = item_of(json.loads(row["item"]))
-    held = {"item": row["item"], "data": b"", "size": 0, "changed": 0, "error": ""}
-    storage, name = _parent(item.source)
-    try:
-        stamp = storage.stamp(name)
-        if stamp is None:
-            return {**held, "error": f"{item.name} is gone; it was there when the batch began"}
-        return {**held, "data": storage.read(name), "size": stamp[0], "changed": stamp[1]}
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        return {**held, "error": f"cannot open {item.name}: {reason}; check its permissions"}
-
-
-def below(path: str, target: str) -> str:
-    """Return the path of a result below the folder or address of all."""
-    return os.path.relpath(path, target)
-
-
 def source_stamp(item: Item) -> tuple[int, int] | None:
     """Return size and time of change of a picture."""
-    storage, name = _parent(item.source)
+    storage, name = storage_of(item.source)
     return storage.stamp(name)
 
 
-def item_of(held: Mapping[str, Any]) -> Item:
-    """Return the item whose fields were JSON."""
-    return Item(**{**held, "settings": Settings(**held["settings"]), "writing": Writing(**held["writing"])})
-
-
-def outcome_of(held: Mapping[str, Any]) -> Outcome:
-    """Return the outcome whose fields were JSON."""
-    return Outcome(**{**held, "item": item_of(held["item"]), "stamp": tuple(held["stamp"])})
-
-
 def _content(item: Item) -> str:
-    storage, name = _parent(item.source)
+    storage, name = storage_of(item.source)
     return sha256(storage.read(name)).hexdigest()
-
-
-def _parent(source: str) -> tuple[Storage, str]:
-    folder, _, name = source.rpartition("/")
-    return Storage.open(folder or "."), name

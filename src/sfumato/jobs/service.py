@@ -64,6 +64,7 @@ class Service:
         bounds: what is allowed.
         pipeline: hands out the pipeline of settings.
         on_finish: is told of every job that has ended.
+        tidy: is called every second, to forget what others remember.
     """
 
     def __init__(
@@ -72,12 +73,14 @@ class Service:
         bounds: Bounds,
         pipeline: Callable[[Settings], Pipeline] | None = None,
         on_finish: Callable[[Job], None] | None = None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
         self.bounds = bounds
         self._store = store
         self._queue = JobQueue(bounds.length, bounds.memory)
-        self._runner = Runner(store, bounds, pipeline or Studio().pipeline, self._enter)
+        self._runner = Runner(store, bounds, pipeline or Studio(remember=False).pipeline, self._enter)
         self._on_finish = on_finish
+        self._tidy_others = tidy
         self._live = LiveJobs()
         self._stopped = threading.Event()
         self._refused = 0.0
@@ -284,6 +287,7 @@ class Service:
     def _tidy(self) -> None:
         """Forget jobs whose time is over, and note those that could not be noted for want of space."""
         while not self._stopped.wait(TIDYING):
+            self._tidy_others()
             for id in self._store.expired(time.time()):
                 self.forget(id)
             for job in self._live.ended():

@@ -2,24 +2,41 @@
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+from weakref import WeakSet
 
 import numpy as np
 
+from sfumato.jobs.remembering import Remembering
 from sfumato.opening import Open, Stage, open_stages
 from sfumato.pipeline import Pipeline, assemble
 from sfumato.resolve import Opened
+from sfumato.segmenters import open_segmenter
 from sfumato.settings import Settings
 from sfumato.types import Face
 
 KEPT = 3
 """Networks of each kind that stay open."""
 
+REMEMBERED = 8
+"""Results of a network that are remembered: of a few pictures, or of one with several faces."""
+
+REMEMBERED_PARSINGS = 2
+"""The same of a segmenter, whose results take nine megabytes and five more for each face."""
+
 
 class Studio:
-    """Hand out pipelines; safe to share between threads."""
+    """Hand out pipelines; safe to share between threads.
 
-    def __init__(self) -> None:
+    Args:
+        remember: keep what networks made of small pictures for some minutes, see `Remembering`.
+    """
+
+    def __init__(self, *, remember: bool = True) -> None:
+        self._remember = remember
+        self._memories: WeakSet[Remembering[Any]] = WeakSet()
         self._lock = threading.Lock()
         self._open: dict[object, OrderedDict[tuple[str, str, bool], Opened[Any]]] = {}
         self._opening: dict[object, threading.Lock] = {}
@@ -40,11 +57,27 @@ class Studio:
         key = (name, device, exact)
         with opening:
             if key not in held:
-                held[key] = open_one(name, device, exact=exact)
+                held[key] = self._remembered(open_one, open_one(name, device, exact=exact))
             held.move_to_end(key)
             while len(held) > KEPT:
                 held.popitem(last=False)
             return held[key]
+
+    def _remembered(self, open_one: Open[Stage], opened: Opened[Stage]) -> Opened[Stage]:
+        if not self._remember:
+            return opened
+        most = REMEMBERED_PARSINGS if open_one is open_segmenter else REMEMBERED
+        memory = Remembering(cast("Callable[..., Any]", opened.stage), most)
+        with self._lock:
+            self._memories.add(memory)
+        return replace(opened, stage=cast(Stage, memory))
+
+    def tidy(self) -> None:
+        """Forget what networks made of pictures that nobody asked for in the last minutes."""
+        with self._lock:
+            memories = list(self._memories)
+        for memory in memories:
+            memory.tidy()
 
 
 def warm(pipeline: Pipeline) -> None:
