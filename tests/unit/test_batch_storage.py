@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sfumato.batch.actors import below, item_of, outcome_of, read_row
+from sfumato.batch.actors import PaintActor, below, item_of, outcome_of, read_row
 from sfumato.batch.chunks import INTENTS, ChunkedLedger, line_of, new_intent
 from sfumato.batch.item import Item, Outcome, Writing
 from sfumato.batch.ledger import Entry
@@ -17,9 +17,10 @@ from sfumato.batch.storage import Storage, is_address
 from sfumato.errors import BackendMissingError, InputError, MissingInputError, OutputError
 from sfumato.settings import Settings
 from tests.buckets import serve_bucket
+from tests.simple import build
 from tests.unit.test_batch_local import photos, run, states
 
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,28 @@ def test_an_intended_result_is_read_before_it_is_believed(tmp_path: Path) -> Non
     assert ledger.noted("a.tiff", storage.stamp("a.tiff")) is None
     ledger.note("a.tiff", entry)
     assert ledger.noted("a.tiff", storage.stamp("a.tiff")) == entry
+
+
+def test_a_recipe_whose_picture_could_not_be_written_is_known_to_the_next_run(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sfumato.backends.share_processors", lambda **_: None)
+    out, beside = tmp_path / "out", Writing(recipe="sidecar")
+    (out / "a.png").mkdir(parents=True)
+    items = list(Folder(source, out, Settings(), beside).items())
+    rows = [read_row({"item": json.dumps(asdict(item))}) for item in items]
+    made = PaintActor(build, str(out))(pyarrow.Table.from_pylist(rows))
+    outcomes = [outcome_of(json.loads(outcome)) for outcome in made["outcome"]]
+    assert states(outcomes) == ["failed", "done", "done"]
+    assert made["lines"][0] == "" and made["intent"] == [""] * 3
+    storage = Storage.open(str(out))
+    ledger = ChunkedLedger(storage)
+    for lines, intent in zip(made["lines"], made["intent"], strict=True):
+        ledger.note_lines(lines, intent)
+    ledger.flush()
+    (out / "a.png").rmdir()
+    assert ChunkedLedger(storage).is_ours("a.png.json")
+    assert states(run(source, out, writing=beside)) == ["done", "kept", "kept"]
 
 
 def test_items_and_outcomes_come_back_from_json(tmp_path: Path) -> None:

@@ -38,18 +38,20 @@ class PaintActor:
         """Paint a few pictures, say what is about to be written, and write them.
 
         Returns:
-            The outcome of each as JSON, its lines of the ledger, and in the last row the name of the intent.
+            The outcome of each as JSON, its lines of the ledger, and in the last row the name of the intent, unless
+            something of it was not written: then it stays, and tells the next run what was.
         """
         painted = [self._paint(row) for row in table.to_pylist()]
         lines = [self._lines(each) for each in painted]
         intent = new_intent() if any(lines) else ""
         outcomes = self._write(painted, lines, intent)
+        done = [
+            line if outcome.state == "done" else "" for line, outcome in zip(lines, outcomes, strict=True)
+        ]
         return {
             "outcome": [json.dumps(asdict(outcome)) for outcome in outcomes],
-            "lines": [
-                line if outcome.state == "done" else "" for line, outcome in zip(lines, outcomes, strict=True)
-            ],
-            "intent": [*[""] * (len(painted) - 1), intent],
+            "lines": done,
+            "intent": [*[""] * (len(painted) - 1), intent if done == lines else ""],
         }
 
     def _paint(self, row: Mapping[str, Any]) -> Painted:
