@@ -140,7 +140,8 @@ def _died(name: str, how: str) -> SfumatoError:
 
 def work(line: Connection, build: Build) -> None:
     """Paint what comes through the line until None does; the loop of a worker's process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what is finished
+    for number in (signal.SIGINT, signal.SIGTERM):  # the first process decides what is finished
+        signal.signal(number, signal.SIG_IGN)
     from sfumato.backends import share_processors
 
     share_processors(threads=1)
